@@ -1,0 +1,407 @@
+//! Alerts: one rule on one set of dimensions, as a state machine, and the changes that it publishes.
+
+pub mod incoming;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{
+    AlertSeverity, Comparison, Condition, Level, Metric, Rule, Severity,
+};
+use crate::metric::{Dimensions, Unit, format_dimensions};
+use crate::rule::{Outcome, Verdict};
+
+/// The version of the stored form of an alert and of the message that publishes a change.
+pub const SCHEMA: u32 = 1;
+
+/// The fingerprint of an alert: `lambda-duration{FunctionName=api}`; for a `CloudWatch` alarm with its level behind it:
+/// `error-rate/critical`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AlertKey(String);
+
+impl AlertKey {
+    /// The most bytes of a key; a longer one is cut and made unique by a hash.
+    pub const MAX_BYTES: usize = 120;
+
+    /// The alert of a rule on a set of dimensions, and of one level only where each level is an alarm of its own.
+    pub fn new(rule: &str, dimensions: &Dimensions, level: Option<&str>) -> Self {
+        let mut text = format!("{rule}{}", format_dimensions(dimensions));
+        if let Some(level) = level {
+            text.push('/');
+            text.push_str(level);
+        }
+        if text.len() > Self::MAX_BYTES {
+            let hash = fnv1a(&[&text]);
+            let cut = text.floor_char_boundary(Self::MAX_BYTES - 17);
+            text.truncate(cut);
+            text.push('~');
+            text.push_str(&format!("{hash:016x}"));
+        }
+        Self(text)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AlertKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an incident is about: at most one incident of a group is open.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupKey(String);
+
+impl GroupKey {
+    /// The group of a rule on a set of dimensions: `api`, or `host/i-1` where the rule has an incident for each host.
+    pub fn for_rule(rule: &Rule, dimensions: &Dimensions) -> Self {
+        let mut text = rule.group.clone();
+        for name in &rule.group_by {
+            text.push('/');
+            text.push_str(dimensions.get(name).map_or("-", String::as_str));
+        }
+        Self::named(&text)
+    }
+
+    /// A group that no rule has. Bounded, and without control characters.
+    pub fn named(text: &str) -> Self {
+        Self(bounded(text, 200))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether an alert fires, as an incident sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeState {
+    /// It fires.
+    Firing,
+    /// It was measured OK.
+    Ok,
+}
+
+impl ChangeState {
+    /// As it is written in message attributes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Ok => "ok",
+        }
+    }
+}
+
+/// Where a change comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The monitoring function's own evaluation.
+    Service,
+    /// A `CloudWatch` alarm.
+    Alarm,
+    /// A message by hand, in the seed's form.
+    Manual,
+    /// Something that could not be recognised.
+    Unrecognised,
+}
+
+/// A change of an alert: what the monitoring function publishes, and what every other source is translated to. It
+/// carries all that a decision needs, so that sender and receiver may have different catalogues during a deployment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertChange {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Which alert.
+    pub key: AlertKey,
+    /// The rule, where there is one.
+    pub rule: Option<String>,
+    /// The incident that it belongs to.
+    pub group: GroupKey,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whether it fires.
+    pub state: ChangeState,
+    /// How bad the alert is.
+    pub level: AlertSeverity,
+    /// How bad that makes the incident.
+    pub severity: Severity,
+    /// What is wrong, in one line.
+    pub title: String,
+    /// Its set of dimensions.
+    pub dimensions: Dimensions,
+    /// The newest value, in `unit`.
+    pub value: Option<f64>,
+    /// The bad side of the threshold.
+    pub comparison: Option<Comparison>,
+    /// The threshold, in `unit`.
+    pub threshold: Option<f64>,
+    /// Unit of both.
+    pub unit: Unit,
+    /// When the alert changed.
+    pub at: Timestamp,
+    /// Since when it has been firing; equal to `at` for a new one.
+    pub since: Timestamp,
+    /// What to do.
+    pub runbook: Option<String>,
+    /// Why it changed.
+    pub reason: String,
+    /// A quote of what could not be recognised.
+    pub quote: Option<String>,
+}
+
+/// What the data says about an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertState {
+    /// Nothing wrong.
+    Ok,
+    /// Some datapoints breach, not yet enough.
+    Pending,
+    /// Enough datapoints breach.
+    Firing,
+    /// Too little data to tell.
+    NoData,
+}
+
+/// An alert as it is stored. One that was never anything but OK is not stored at all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Which.
+    #[serde(rename = "fingerprint")]
+    pub key: AlertKey,
+    /// The rule.
+    pub rule: String,
+    /// Its set of dimensions.
+    pub dimensions: Dimensions,
+    /// What the data says.
+    pub state: AlertState,
+    /// Since when it says so.
+    pub since: Timestamp,
+    /// The episode that is open. It outlasts missing data: only a measured OK closes it.
+    pub firing: Option<Episode>,
+    /// Grows by one with every write.
+    pub version: u64,
+    /// A change that is not yet known to be published. Written together with the state.
+    pub unpublished: Option<AlertChange>,
+}
+
+/// A time in which an alert fires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Name of the worst level that it reached.
+    pub level: String,
+    /// When it began.
+    pub since: Timestamp,
+}
+
+/// What an evaluation did to an alert.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The new state, to be stored with `version` as it was read plus one; `None` when nothing changed.
+    pub alert: Option<Alert>,
+    /// Why it changed, or why not.
+    pub reason: String,
+}
+
+/// Moves an alert on by one evaluation.
+///
+/// `before` is what is stored, `None` for an alert that was never anything but OK.
+pub fn step(
+    rule: &Rule,
+    metric: &Metric,
+    dimensions: &Dimensions,
+    before: Option<&Alert>,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Step {
+    let levels: Vec<&Level> = rule.condition.levels().collect();
+    let episode = before.and_then(|alert| alert.firing.as_ref());
+    let rank = |name: &str| levels.iter().position(|level| level.name == name);
+    let count = format!("{} of the last {} datapoints", verdict.breaching, rule.evaluation.periods);
+
+    let (state, firing, publish, reason) = match verdict.outcome {
+        Outcome::Retain => return Step { alert: None, reason: "missing data keeps the state".to_owned() },
+        Outcome::Alarm { level } => {
+            let Some(reached) = levels.get(level) else {
+                return Step { alert: None, reason: format!("the rule has no level {level}") };
+            };
+            let worse = episode.is_none_or(|episode| rank(&episode.level).is_none_or(|before| before < level));
+            if worse {
+                let since = episode.map_or(now, |episode| episode.since);
+                let reason = match rule.condition {
+                    Condition::Absence { .. } => format!("no data in {count}"),
+                    Condition::Threshold { .. } => format!("{count} breach"),
+                };
+                let episode = Episode { level: reached.name.clone(), since };
+                (AlertState::Firing, Some(episode), Some(ChangeState::Firing), reason)
+            } else {
+                (AlertState::Firing, episode.cloned(), None, "still firing".to_owned())
+            }
+        }
+        Outcome::InsufficientData => {
+            let reason = if episode.is_some() { "no data; only a measured OK resolves" } else { "no data" };
+            (AlertState::NoData, episode.cloned(), None, reason.to_owned())
+        }
+        Outcome::Ok | Outcome::Pending if episode.is_some() && !verdict.measured => {
+            (AlertState::NoData, episode.cloned(), None, "OK only by filled-in data; only a measured OK resolves".to_owned())
+        }
+        Outcome::Pending if episode.is_some() && rule.evaluation.clear_after > 1 => {
+            (AlertState::Firing, episode.cloned(), None, "not yet good for long enough".to_owned())
+        }
+        Outcome::Ok => {
+            let publish = episode.is_some().then_some(ChangeState::Ok);
+            (AlertState::Ok, None, publish, "measured OK".to_owned())
+        }
+        Outcome::Pending => {
+            let publish = episode.is_some().then_some(ChangeState::Ok);
+            (AlertState::Pending, None, publish, format!("{count} breach, {} needed", rule.evaluation.datapoints))
+        }
+    };
+
+    let unchanged = match before {
+        None => state == AlertState::Ok,
+        Some(alert) => alert.state == state && alert.firing == firing,
+    };
+    if unchanged && publish.is_none() {
+        return Step { alert: None, reason };
+    }
+    let key = AlertKey::new(&rule.name, dimensions, None);
+    let closed = episode.filter(|_| firing.is_none());
+    let unpublished = publish
+        .map(|change| {
+            let level = firing.as_ref().or(closed).and_then(|episode| rank(&episode.level)).unwrap_or_default();
+            let since = firing.as_ref().or(closed).map_or(now, |episode| episode.since);
+            let change = ChangeOf { state: change, level, value: verdict.value, at: now, since };
+            change_for(rule, metric, dimensions, change, reason.clone())
+        })
+        .or_else(|| before.and_then(|alert| alert.unpublished.clone()));
+    let since = before.filter(|alert| alert.state == state).map_or(now, |alert| alert.since);
+    let alert = Alert {
+        schema: SCHEMA,
+        key,
+        rule: rule.name.clone(),
+        dimensions: dimensions.clone(),
+        state,
+        since,
+        firing,
+        version: before.map_or(1, |alert| alert.version + 1),
+        unpublished,
+    };
+    Step { alert: Some(alert), reason }
+}
+
+/// What differs between the changes of one alert.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeOf {
+    /// Whether it fires.
+    pub state: ChangeState,
+    /// Index of the level.
+    pub level: usize,
+    /// The newest value.
+    pub value: Option<f64>,
+    /// When it changed.
+    pub at: Timestamp,
+    /// Since when it has been firing.
+    pub since: Timestamp,
+}
+
+/// The change that the monitoring function publishes.
+pub fn change_for(
+    rule: &Rule,
+    metric: &Metric,
+    dimensions: &Dimensions,
+    change: ChangeOf,
+    reason: String,
+) -> AlertChange {
+    let (level, severity, comparison, threshold) = match &rule.condition {
+        Condition::Threshold { tiers } => tiers.get(change.level).or(tiers.last()).map_or(
+            (AlertSeverity::Medium, Severity::Sev3, None, None),
+            |tier| (tier.level.alert, tier.level.incident, Some(tier.comparison), Some(tier.threshold)),
+        ),
+        Condition::Absence { level } => (level.alert, level.incident, None, None),
+    };
+    AlertChange {
+        schema: SCHEMA,
+        key: AlertKey::new(&rule.name, dimensions, None),
+        rule: Some(rule.name.clone()),
+        group: GroupKey::for_rule(rule, dimensions),
+        origin: Origin::Service,
+        state: change.state,
+        level,
+        severity,
+        title: title_of(rule, metric, dimensions, comparison.zip(threshold)),
+        dimensions: dimensions.clone(),
+        value: change.value,
+        comparison,
+        threshold,
+        unit: metric.unit,
+        at: change.at,
+        since: change.since,
+        runbook: rule.runbook.clone(),
+        reason,
+        quote: None,
+    }
+}
+
+/// `ErrorRate above 10 %`, `LambdaDuration{FunctionName=api} above 28 s`, `RequestCount: no data`.
+pub fn title_of(
+    rule: &Rule,
+    metric: &Metric,
+    dimensions: &Dimensions,
+    threshold: Option<(Comparison, f64)>,
+) -> String {
+    let what = format!("{}{}", metric.name, format_dimensions(dimensions));
+    match (&rule.condition, threshold) {
+        (Condition::Absence { .. }, _) => format!("{what}: no data"),
+        (_, Some((comparison, threshold))) => format!("{what} {comparison} {}", metric.unit.format(threshold)),
+        (_, None) => what,
+    }
+}
+
+/// FNV-1a, 64 bits, over the parts with a zero byte between them. For names, not for secrets.
+/// Source: <http://www.isthe.com/chongo/tech/comp/fnv/>.
+pub fn fnv1a(parts: &[&str]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for part in parts {
+        for byte in part.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash
+}
+
+/// At most `max` bytes of the text, control characters and bidirectional overrides replaced by a space, with an
+/// ellipsis where it was cut.
+pub fn bounded(text: &str, max: usize) -> String {
+    let mut result = String::with_capacity(text.len().min(max));
+    for character in text.chars() {
+        let hidden = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let shown = if character.is_control() || hidden { ' ' } else { character };
+        if result.len() + shown.len_utf8() > max {
+            while result.len() + '…'.len_utf8() > max && result.pop().is_some() {}
+            result.push('…');
+            break;
+        }
+        result.push(shown);
+    }
+    result
+}

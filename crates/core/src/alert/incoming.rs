@@ -1,0 +1,331 @@
+//! Reads what arrives at incident-response: SNS and SQS records, each parsed alone, the minute tick, commands.
+//!
+//! Nothing is dropped and nothing panics. What cannot be read becomes an unrecognised alert that quotes it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, SCHEMA, bounded, change_for, fnv1a};
+use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
+use crate::decide::{Action, Command};
+use crate::incident::{IncidentId, Status};
+use crate::metric::{Dimensions, Unit};
+use crate::rule::static_level;
+
+/// The most of a foreign text that is kept, in bytes.
+const MAX_QUOTE: usize = 600;
+const MAX_TITLE: usize = 160;
+const MAX_REASON: usize = 400;
+/// A change that claims to come from further in the future than this is taken as of now: it would otherwise block
+/// every later change of its alert.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What an event asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// Alerts to take in.
+    Records {
+        /// Whether they came from a queue, which wants to know which records failed.
+        from_queue: bool,
+        /// Each parsed alone.
+        records: Vec<Record>,
+    },
+    /// Look at what is due.
+    Tick,
+    /// Somebody wants something.
+    Command(Command),
+    /// A command that cannot be read, and why. It goes back to who sent it.
+    BadCommand(String),
+}
+
+/// One record of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Id at the queue, for the answer that says which records failed.
+    pub message_id: Option<String>,
+    /// What it says; `None` for one that says nothing about an incident, such as an alarm without enough data.
+    pub change: Option<AlertChange>,
+    /// Why there is no change, or why it was not recognised.
+    pub note: Option<String>,
+}
+
+/// What is needed to understand a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Maps metric and alarm names to rules.
+    pub catalogue: &'a Catalogue,
+    /// `-staging`, or nothing; what alarm names end in.
+    pub suffix: &'a str,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Reads a whole event.
+pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
+    if let Some(records) = event.get("Records").and_then(Value::as_array) {
+        let from_queue = records.iter().any(|record| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs"));
+        let records = records.iter().map(|record| parse_record(record, context)).collect();
+        return Incoming::Records { from_queue, records };
+    }
+    if event.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event") {
+        return Incoming::Tick;
+    }
+    if event.get("command").is_some() {
+        return match parse_command(event) {
+            Ok(command) => Incoming::Command(command),
+            Err(reason) => Incoming::BadCommand(reason),
+        };
+    }
+    let (change, note) = split(parse_message(event, &event.to_string(), context));
+    Incoming::Records { from_queue: false, records: vec![Record { message_id: None, change, note }] }
+}
+
+fn parse_record(record: &Value, context: Context<'_>) -> Record {
+    let message_id = record.get("messageId").and_then(Value::as_str).map(str::to_owned);
+    let parsed = match (record.pointer("/Sns/Message"), record.get("body")) {
+        (Some(message), _) => parse_text(message, context),
+        (None, Some(Value::String(body))) => match serde_json::from_str::<Value>(body) {
+            // The envelope that SNS puts around a message for a queue, unless raw delivery is on.
+            Ok(envelope) if envelope.get("Type").is_some() => match envelope.get("Message") {
+                Some(message) => parse_text(message, context),
+                None => unrecognised("an SNS envelope without a message", body, context),
+            },
+            Ok(message) => parse_message(&message, body, context),
+            Err(_) => unrecognised("not JSON", body, context),
+        },
+        _ => unrecognised("neither an SNS nor an SQS record", &record.to_string(), context),
+    };
+    let (change, note) = split(parsed);
+    Record { message_id, change, note }
+}
+
+/// What a message came to: a change with a note if it was not recognised, or nothing and the reason.
+enum Parsed {
+    Change(Box<AlertChange>),
+    Unrecognised(Box<AlertChange>, String),
+    Nothing(String),
+}
+
+fn split(parsed: Parsed) -> (Option<AlertChange>, Option<String>) {
+    match parsed {
+        Parsed::Change(change) => (Some(*change), None),
+        Parsed::Unrecognised(change, note) => (Some(*change), Some(note)),
+        Parsed::Nothing(note) => (None, Some(note)),
+    }
+}
+
+fn parse_text(message: &Value, context: Context<'_>) -> Parsed {
+    match message {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(value) => parse_message(&value, text, context),
+            Err(_) => unrecognised("not JSON", text, context),
+        },
+        other => parse_message(other, &other.to_string(), context),
+    }
+}
+
+fn parse_message(message: &Value, text: &str, context: Context<'_>) -> Parsed {
+    let has = |key| message.get(key).is_some();
+    let parsed = if has("schema") && has("key") && has("group") {
+        own_change(message, context)
+    } else if has("AlarmName") && has("NewStateValue") {
+        alarm(message, context)
+    } else if has("metric_name") {
+        by_hand(message, context)
+    } else {
+        Err("none of the forms that are known".to_owned())
+    };
+    parsed.unwrap_or_else(|reason| unrecognised(&reason, text, context))
+}
+
+/// The form that the monitoring function publishes.
+fn own_change(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
+    let schema = message.get("schema").and_then(Value::as_u64);
+    if schema != Some(u64::from(SCHEMA)) {
+        return Err(format!("an alert of schema {schema:?}; this version reads {SCHEMA}"));
+    }
+    let change: AlertChange = serde::Deserialize::deserialize(message).map_err(|error| format!("an alert that cannot be read: {error}"))?;
+    let at = not_ahead(change.at, context.now);
+    Ok(Parsed::Change(Box::new(AlertChange {
+        key: AlertKey::new(change.key.as_str(), &Dimensions::new(), None),
+        group: GroupKey::named(change.group.as_str()),
+        title: bounded(&change.title, MAX_TITLE),
+        reason: bounded(&change.reason, MAX_REASON),
+        quote: change.quote.map(|quote| bounded(&quote, MAX_QUOTE)),
+        dimensions: bounded_dimensions(change.dimensions),
+        runbook: change.runbook.filter(|runbook| context.catalogue.runbooks.contains_key(runbook)),
+        rule: change.rule.map(|rule| bounded(&rule, MAX_TITLE)),
+        at,
+        since: change.since.min(at),
+        ..change
+    })))
+}
+
+/// The seed's form: `{"metric_name":"ErrorRate","current_value":15.0,"threshold":10.0}`.
+fn by_hand(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
+    let name = message.get("metric_name").and_then(Value::as_str).ok_or("metric_name is not a text")?;
+    let value = message.get("current_value").and_then(Value::as_f64).ok_or("current_value is not a number")?;
+    let threshold = match message.get("threshold") {
+        None | Some(Value::Null) => None,
+        Some(given) => Some(given.as_f64().ok_or("threshold is not a number")?),
+    };
+    let metric = context.catalogue.metrics.get(name).ok_or_else(|| format!("no metric of the catalogue is called {}", bounded(name, 80)))?;
+    let dimensions = match message.get("dimensions") {
+        None | Some(Value::Null) => Dimensions::new(),
+        Some(given) => {
+            let given: BTreeMap<String, String> =
+                serde::Deserialize::deserialize(given).map_err(|_| "dimensions is not an object of texts")?;
+            bounded_dimensions(given)
+        }
+    };
+    let rules = || context.catalogue.rules.values().filter(|rule| rule.metric == name);
+    let breached = rules().filter_map(|rule| Some((rule, static_level(&rule.condition, value)?)));
+    let worst = breached.max_by_key(|(rule, level)| rule.condition.levels().nth(*level).map(|level| level.incident));
+    let (rule, level) = match worst {
+        Some(found) => found,
+        None => match rules().find(|rule| matches!(rule.condition, Condition::Threshold { .. })) {
+            Some(rule) => (rule, 0),
+            None => return Err(format!("no threshold rule watches {name}")),
+        },
+    };
+    // The sender's own threshold decides where it is stricter than the catalogue's; a value on its good side is an OK.
+    let sender_says_bad = threshold.is_some_and(|threshold| breaches_in_the_direction_of(rule, value, threshold));
+    let state = if worst.is_some() || sender_says_bad { ChangeState::Firing } else { ChangeState::Ok };
+    let reason = "sent by hand or by another system".to_owned();
+    let change = ChangeOf { state, level, value: Some(value), at: context.now, since: context.now };
+    let change = change_for(rule, metric, &dimensions, change, reason);
+    Ok(Parsed::Change(Box::new(AlertChange { origin: Origin::Manual, ..change })))
+}
+
+fn breaches_in_the_direction_of(rule: &Rule, value: f64, threshold: f64) -> bool {
+    match &rule.condition {
+        Condition::Threshold { tiers } => tiers.first().is_some_and(|tier| tier.comparison.breaches(value, threshold)),
+        Condition::Absence { .. } => false,
+    }
+}
+
+/// What a `CloudWatch` alarm sends to SNS: of a metric, of metric math, or composite.
+fn alarm(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
+    let text = |key: &str| message.get(key).and_then(Value::as_str);
+    let name = text("AlarmName").ok_or("AlarmName is not a text")?;
+    let state = match text("NewStateValue") {
+        Some("ALARM") => ChangeState::Firing,
+        Some("OK") => ChangeState::Ok,
+        Some("INSUFFICIENT_DATA") => {
+            return Ok(Parsed::Nothing(format!("alarm {} has too little data; only a measured OK resolves", bounded(name, 120))));
+        }
+        _ => return Err("NewStateValue is none of ALARM, OK, INSUFFICIENT_DATA".to_owned()),
+    };
+    let at = text("StateChangeTime").and_then(parse_time).map_or(context.now, |at| not_ahead(at, context.now));
+    let reason = bounded(text("NewStateReason").unwrap_or("no reason given"), MAX_REASON);
+    let value = text("NewStateReason").and_then(value_in_reason);
+    let catalogued = name.strip_suffix(context.suffix).and_then(|base| context.catalogue.alarms.iter().find(|alarm| alarm.name == base));
+    let rule = catalogued.and_then(|alarm| Some((alarm, context.catalogue.rules.get(&alarm.rule)?)));
+    let found = rule.and_then(|(alarm, rule)| Some((alarm, rule, context.catalogue.metrics.get(&rule.metric)?)));
+    if let Some((alarm, rule, metric)) = found {
+        let level = rule.condition.levels().position(|level| level.name == alarm.level).unwrap_or_default();
+        let change = ChangeOf { state, level, value, at, since: at };
+        let change = change_for(rule, metric, &alarm.dimensions, change, reason);
+        let key = AlertKey::new(&rule.name, &alarm.dimensions, Some(&alarm.level));
+        return Ok(Parsed::Change(Box::new(AlertChange { key, origin: Origin::Alarm, ..change })));
+    }
+    // Not one of ours: it still deserves an incident of its own, which its OK resolves.
+    let key = AlertKey::new(&format!("alarm:{}", bounded(name, 80)), &Dimensions::new(), None);
+    Ok(Parsed::Change(Box::new(AlertChange {
+        schema: SCHEMA,
+        group: GroupKey::named(key.as_str()),
+        key,
+        rule: None,
+        origin: Origin::Alarm,
+        state,
+        level: AlertSeverity::Medium,
+        severity: Severity::Sev3,
+        title: bounded(&format!("CloudWatch alarm {name}"), MAX_TITLE),
+        dimensions: Dimensions::new(),
+        value,
+        comparison: None,
+        threshold: message.pointer("/Trigger/Threshold").and_then(Value::as_f64),
+        unit: Unit::None,
+        at,
+        since: at,
+        runbook: None,
+        reason: reason.clone(),
+        quote: Some(text("AlarmDescription").filter(|text| !text.is_empty()).map_or(reason, |text| bounded(text, MAX_QUOTE))),
+    })))
+}
+
+/// The newest datapoint in `... datapoints [15.0 (14/10/24 10:00:00)] was greater than the threshold (10.0)`.
+fn value_in_reason(reason: &str) -> Option<f64> {
+    let (_, rest) = reason.split_once('[')?;
+    let (number, _) = rest.split_once([' ', ']', ','])?;
+    number.parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+/// `CloudWatch` writes offsets without a colon: `2024-10-14T10:00:00.000+0000`.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = text.parse() {
+        return Some(at);
+    }
+    Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()
+}
+
+fn not_ahead(at: Timestamp, now: Timestamp) -> Timestamp {
+    if at.duration_since(now) > MAX_SKEW { now } else { at }
+}
+
+fn bounded_dimensions(dimensions: Dimensions) -> Dimensions {
+    dimensions.into_iter().take(10).map(|(name, value)| (bounded(&name, 60), bounded(&value, 100))).collect()
+}
+
+fn unrecognised(reason: &str, text: &str, context: Context<'_>) -> Parsed {
+    let key = AlertKey::new(&format!("unrecognised:{:016x}", fnv1a(&[text])), &Dimensions::new(), None);
+    let reason = bounded(reason, MAX_REASON);
+    let change = AlertChange {
+        schema: SCHEMA,
+        key,
+        rule: None,
+        group: GroupKey::named("unrecognised"),
+        origin: Origin::Unrecognised,
+        state: ChangeState::Firing,
+        level: AlertSeverity::Medium,
+        severity: Severity::Sev3,
+        title: "Unrecognised alert".to_owned(),
+        dimensions: Dimensions::new(),
+        value: None,
+        comparison: None,
+        threshold: None,
+        unit: Unit::None,
+        at: context.now,
+        since: context.now,
+        runbook: None,
+        reason: reason.clone(),
+        quote: Some(bounded(text, MAX_QUOTE)),
+    };
+    Parsed::Unrecognised(Box::new(change), reason)
+}
+
+/// `{"command": "acknowledge", "incident_id": "INC-...", "by": "alice"}`.
+fn parse_command(event: &Value) -> Result<Command, String> {
+    let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let incident = text("incident_id").ok_or("a command needs incident_id, such as \"INC-20261123-0f3a9c1d\"")?;
+    let incident = IncidentId::parse(incident).ok_or_else(|| format!("incident_id {:?} is not of the form INC-20261123-0f3a9c1d", bounded(incident, 60)))?;
+    let by = bounded(text("by").ok_or("a command needs by: who gives it")?, 80);
+    let words = text("text").map(|text| bounded(text, 2000));
+    let action = match text("command").unwrap_or_default() {
+        "acknowledge" => Action::Acknowledge,
+        "resolve" => Action::Resolve,
+        "reopen" => Action::Reopen,
+        "note" => Action::Note(words.clone().ok_or("a note needs text")?),
+        "status" => Action::Status(match text("status") {
+            Some("investigating") => Status::Investigating,
+            Some("identified") => Status::Identified,
+            Some("monitoring") => Status::Monitoring,
+            _ => return Err("status is one of investigating, identified, monitoring".to_owned()),
+        }),
+        other => return Err(format!("command {:?} is none of acknowledge, resolve, note, reopen, status", bounded(other, 40))),
+    };
+    let text = if matches!(action, Action::Note(_)) { None } else { words };
+    Ok(Command { incident, action, by, text })
+}

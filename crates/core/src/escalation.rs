@@ -1,0 +1,120 @@
+//! Escalation: who is called next, and when.
+//!
+//! The levels of a severity are called one after the other, each at its time since the round began, until somebody
+//! acknowledges. When the last one has had its time to respond, it starts over.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::catalogue::{EscalationLevel, SeverityPolicy};
+use crate::incident::Escalation;
+
+/// The next step of an escalation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextPage {
+    /// From 1.
+    pub level: u32,
+    /// From 0.
+    pub round: u32,
+    /// When the round began.
+    pub started_at: Timestamp,
+    /// When it is due.
+    pub due_at: Timestamp,
+}
+
+/// What comes after the level that was paged last.
+pub fn next(policy: &SeverityPolicy, escalation: &Escalation) -> NextPage {
+    let Escalation { level, round, started_at } = *escalation;
+    let index = usize::try_from(level).unwrap_or(usize::MAX);
+    match policy.levels.get(index) {
+        Some(next) => NextPage { level: level + 1, round, started_at, due_at: started_at + seconds(next.after_seconds) },
+        None => {
+            let started_at = started_at + round_length(policy);
+            NextPage { level: 1, round: round + 1, started_at, due_at: started_at }
+        }
+    }
+}
+
+/// The steps that are due by `now`, in order. Whole rounds that were slept through are skipped, so that a late tick
+/// calls each level once and not once for each round that was missed.
+pub fn due(policy: &SeverityPolicy, escalation: &Escalation, now: Timestamp) -> Vec<NextPage> {
+    let mut pages = Vec::new();
+    let mut position = escalation.clone();
+    loop {
+        let mut page = next(policy, &position);
+        if page.due_at > now {
+            return pages;
+        }
+        if page.level == 1 {
+            let length = round_length(policy).as_secs().max(1);
+            let late = now.duration_since(page.started_at).as_secs() / length;
+            page.started_at += SignedDuration::from_secs(late * length);
+            page.due_at = page.started_at;
+        }
+        position = Escalation { level: page.level, round: page.round, started_at: page.started_at };
+        pages.retain(|earlier: &NextPage| earlier.level != page.level);
+        pages.push(page);
+    }
+}
+
+/// The level with this number, from 1; the last one for a number beyond.
+pub fn level(policy: &SeverityPolicy, number: u32) -> Option<&EscalationLevel> {
+    let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+    policy.levels.get(index).or(policy.levels.last())
+}
+
+/// From the start of a round until it starts over: the last level has the response time to answer.
+fn round_length(policy: &SeverityPolicy) -> SignedDuration {
+    let last = policy.levels.last().map_or(0, |level| level.after_seconds);
+    seconds(last) + seconds(policy.response_seconds.max(60))
+}
+
+fn seconds(seconds: u32) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SEV1 of the seed: respond in 5 minutes, escalate in 15.
+    fn sev1() -> SeverityPolicy {
+        let level = |after| EscalationLevel { team: "t".into(), channels: vec!["c".into()], after_seconds: after };
+        SeverityPolicy {
+            description: String::new(),
+            response_seconds: 300,
+            escalation_seconds: 900,
+            levels: vec![level(0), level(300), level(900)],
+            post_mortem: true,
+        }
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60).unwrap()
+    }
+
+    fn check(level: u32, round: u32, started: i64, now: i64, expected: &[(u32, u32, i64)]) {
+        let escalation = Escalation { level, round, started_at: at(started) };
+        let pages: Vec<_> = due(&sev1(), &escalation, at(now)).iter().map(|page| (page.level, page.round, page.due_at)).collect();
+        let expected: Vec<_> = expected.iter().map(|&(level, round, minute)| (level, round, at(minute))).collect();
+        assert_eq!(pages, expected, "level {level} round {round} at minute {now}");
+    }
+
+    #[test]
+    fn each_level_is_called_at_its_time_and_then_it_starts_over() {
+        check(0, 0, 0, 0, &[(1, 0, 0)]);
+        check(1, 0, 0, 4, &[]);
+        check(1, 0, 0, 5, &[(2, 0, 5)]);
+        check(2, 0, 0, 14, &[]);
+        check(2, 0, 0, 15, &[(3, 0, 15)]);
+        check(3, 0, 0, 19, &[]);
+        check(3, 0, 0, 20, &[(1, 1, 20)]);
+        check(1, 1, 20, 25, &[(2, 1, 25)]);
+    }
+
+    #[test]
+    fn a_late_tick_calls_every_level_that_was_missed_but_no_round_twice() {
+        check(1, 0, 0, 17, &[(2, 0, 5), (3, 0, 15)]);
+        check(1, 0, 0, 27, &[(3, 0, 15), (1, 1, 20), (2, 1, 25)]);
+        check(3, 0, 0, 20 * 50 + 6, &[(1, 1, 1000), (2, 1, 1005)]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Everything that decides: from samples to alerts, from alerts to incidents, from incidents to pages.
+//!
+//! Nothing here does I/O, waits, reads a clock, draws a random number or looks at the environment. Every function takes
+//! what it needs, `now` and ids included, and returns the new state, the effects to perform and the reasons.
+//!
+//! Each module rests only on those above it in this list.
+
+pub mod metric;
+
+pub mod formula;
+
+pub mod catalogue;
+
+pub mod rule;
+
+pub mod alert;
+
+pub mod escalation;
+
+pub mod runbook;
+
+pub mod incident;
+
+pub mod decide;
+
+pub mod message;

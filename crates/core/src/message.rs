@@ -1,0 +1,131 @@
+//! What people are told: a notice says it once, and each channel has its own way to write it.
+
+pub mod pagerduty;
+pub mod slack;
+pub mod text;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::{AlertSeverity, Comparison, Severity};
+use crate::incident::{IncidentId, Status};
+use crate::metric::{Dimensions, Unit};
+
+/// The most alerts that a notice spells out; the rest are counted.
+pub const MAX_ALERT_LINES: usize = 5;
+
+/// Everything that a message needs, whatever the channel. Stored with its effect, so the journal shows what was said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// What kind of message.
+    pub kind: NoticeKind,
+    /// How bad.
+    pub severity: Severity,
+    /// Where the incident stands.
+    pub status: Status,
+    /// What is wrong, in one line.
+    pub title: String,
+    /// Why this message is sent now, in a sentence.
+    pub why: String,
+    /// `AI Nutritionist`.
+    pub service: String,
+    /// `production`.
+    pub environment: String,
+    /// When the first alert fired.
+    pub since: Timestamp,
+    /// When this was decided.
+    pub at: Timestamp,
+    /// The worst alerts, worst first; at most [`MAX_ALERT_LINES`].
+    pub alerts: Vec<AlertLine>,
+    /// How many further alerts there are.
+    pub more_alerts: u32,
+    /// What to do.
+    pub runbook: Option<RunbookCard>,
+    /// The keys at `PagerDuty` that this message is about: the one to open for a page, all that are open otherwise.
+    pub dedup_keys: Vec<String>,
+}
+
+/// What kind of message a notice is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// Somebody is asked to acknowledge.
+    Page {
+        /// 1 for the first level.
+        level: u32,
+        /// How often the escalation has started over; 0 at first.
+        round: u32,
+        /// Title of the team that is called.
+        team: String,
+    },
+    /// Something changed; nobody needs to be woken.
+    Update,
+    /// Somebody acknowledged.
+    Acknowledged {
+        /// Who.
+        by: String,
+    },
+    /// It is over.
+    Resolved {
+        /// Who, or `recovery`.
+        by: String,
+    },
+}
+
+/// One alert in a notice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertLine {
+    /// What is wrong.
+    pub title: String,
+    /// Whether it still is.
+    pub firing: bool,
+    /// How bad.
+    pub severity: AlertSeverity,
+    /// Which one of several.
+    pub dimensions: Dimensions,
+    /// The value that breached.
+    pub value: Option<f64>,
+    /// The side of the threshold that is bad.
+    pub comparison: Option<Comparison>,
+    /// The threshold.
+    pub threshold: Option<f64>,
+    /// Unit of both.
+    pub unit: Unit,
+    /// Since when.
+    pub since: Timestamp,
+    /// For what could not be recognised: a quote of it. From outside, so never trusted as markup.
+    pub quote: Option<String>,
+}
+
+/// What a person should do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookCard {
+    /// `high-error-rate`.
+    pub name: String,
+    /// `High error rate response`.
+    pub title: String,
+    /// In order.
+    pub steps: Vec<String>,
+    /// More to read.
+    pub url: Option<String>,
+}
+
+/// `18 min`, `2 h 5 min`, `3 d 4 h`: a length of time as a person would say it. Negative counts as zero.
+pub fn format_seconds(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let join = |large: String, small: i64, unit: &str| if small == 0 { large } else { format!("{large} {small} {unit}") };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86_400 => join(format!("{hours} h"), minutes % 60, "min"),
+        _ => join(format!("{days} d"), hours % 24, "h"),
+    }
+}
+
+/// The key at `PagerDuty` of a page that is not the first on its channel: `INC-.../2.0`.
+pub fn dedup_key(incident: &IncidentId, level: u32, round: u32) -> String {
+    format!("{incident}/{level}.{round}")
+}

@@ -1,0 +1,29 @@
+//! Which runbook an incident follows, and what of it goes into a message.
+
+use crate::catalogue::Catalogue;
+use crate::incident::Incident;
+use crate::message::RunbookCard;
+
+/// The runbook of the worst alert that has one; among equals that of the alert that fired first.
+pub fn choose(incident: &Incident) -> Option<&str> {
+    let mut best: Option<(&str, _)> = None;
+    for member in incident.alerts.values() {
+        let Some(runbook) = member.runbook.as_deref() else { continue };
+        let rank = (member.severity, std::cmp::Reverse(member.since));
+        if best.is_none_or(|(_, known)| rank > known) {
+            best = Some((runbook, rank));
+        }
+    }
+    best.map(|(runbook, _)| runbook)
+}
+
+/// The card of a runbook by name.
+pub fn card(catalogue: &Catalogue, name: &str) -> Option<RunbookCard> {
+    let runbook = catalogue.runbooks.get(name)?;
+    Some(RunbookCard {
+        name: runbook.name.clone(),
+        title: runbook.title.clone(),
+        steps: runbook.steps.clone(),
+        url: runbook.url.clone(),
+    })
+}
