@@ -1,0 +1,125 @@
+//! `monitorctl catalogue check|schema|resolve`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use super::{LoadError, Problem, Severity, load, structure};
+
+/// No mistakes.
+const OK: u8 = 0;
+/// The catalogue has mistakes.
+const MISTAKES: u8 = 1;
+
+/// Check the catalogue, describe it to an editor, or resolve it.
+#[derive(Debug, Args)]
+pub struct CatalogueArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Report every mistake with its line and what to write instead
+    Check(FileArgs),
+    /// Print the JSON Schema of the catalogue, for editors
+    Schema {
+        /// Write it to this file instead
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Print the resolved catalogue, which the functions and Terraform read
+    Resolve {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Write it to this file instead
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct FileArgs {
+    /// The catalogue
+    #[arg(env = "MONITORING_CATALOGUE", default_value = "monitoring.yaml")]
+    file: PathBuf,
+}
+
+/// Runs the command and gives the exit code: 0 for a sound catalogue, 1 for one with mistakes. What cannot be read or written is an
+/// error.
+pub fn run(args: &CatalogueArgs, json: bool) -> anyhow::Result<u8> {
+    match &args.command {
+        Command::Check(FileArgs { file }) => check(file, json),
+        Command::Schema { out } => {
+            write(out.as_deref(), &pretty(&structure::schema())?)?;
+            Ok(OK)
+        }
+        Command::Resolve { file: FileArgs { file }, out } => resolve(file, out.as_deref(), json),
+    }
+}
+
+fn check(file: &Path, json: bool) -> anyhow::Result<u8> {
+    let (code, problems) = match load(file) {
+        Ok((_, warnings)) => (OK, warnings),
+        Err(LoadError::Mistakes(problems)) => (MISTAKES, problems),
+        Err(error @ LoadError::Read { .. }) => return Err(error.into()),
+    };
+    if json {
+        write(None, &pretty(&problems)?)?;
+        return Ok(code);
+    }
+    let mut text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    text.push_str(&summary(file, &problems));
+    write(None, &text)?;
+    Ok(code)
+}
+
+fn resolve(file: &Path, out: Option<&Path>, json: bool) -> anyhow::Result<u8> {
+    match load(file) {
+        Ok((catalogue, warnings)) => {
+            report(&warnings, json)?;
+            write(out, &pretty(&catalogue)?)?;
+            Ok(OK)
+        }
+        Err(LoadError::Mistakes(problems)) => {
+            report(&problems, json)?;
+            Ok(MISTAKES)
+        }
+        Err(error @ LoadError::Read { .. }) => Err(error.into()),
+    }
+}
+
+/// To standard error, since the result goes to standard output.
+fn report(problems: &[Problem], json: bool) -> anyhow::Result<()> {
+    let mut stderr = std::io::stderr().lock();
+    if json && !problems.is_empty() {
+        stderr.write_all(pretty(&problems)?.as_bytes())?;
+    } else {
+        problems.iter().try_for_each(|problem| writeln!(stderr, "{problem}"))?;
+    }
+    Ok(())
+}
+
+fn summary(file: &Path, problems: &[Problem]) -> String {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let count = |count: usize, what: &str| match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    format!("{}: {}, {}\n", file.display(), count(errors, "error"), count(problems.len() - errors, "warning"))
+}
+
+/// The form in which files are committed: indented, keys in a stable order, a newline at the end.
+fn pretty(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n")
+}
+
+fn write(out: Option<&Path>, text: &str) -> anyhow::Result<()> {
+    match out {
+        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
+        None => std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output"),
+    }
+}

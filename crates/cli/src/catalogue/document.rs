@@ -1,0 +1,627 @@
+//! The catalogue as a user writes it: the types of `monitoring.yaml`, from which its JSON Schema is made.
+//!
+//! What a key means is said here once; the doc comments become the descriptions that an editor shows.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use monitoring_core::catalogue::{AlertSeverity, Category, Engine, MissingData, Severity};
+use monitoring_core::metric::Unit;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// What is measured, what is wrong with it, who is told, and what to do.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    /// The service that is watched.
+    pub(crate) service: Service,
+    /// What holds where a metric or a rule does not say otherwise.
+    #[serde(default)]
+    pub(crate) defaults: Defaults,
+    /// Measurements, by name.
+    pub(crate) metrics: BTreeMap<String, Metric>,
+    /// What is wrong with a measurement, by name.
+    pub(crate) rules: BTreeMap<String, Rule>,
+    /// What happens with an incident of each severity.
+    pub(crate) severities: Severities,
+    /// Ways to reach people, by name.
+    pub(crate) channels: BTreeMap<String, Channel>,
+    /// People who are called together, by name.
+    pub(crate) teams: BTreeMap<String, Team>,
+    /// What to do for a kind of incident, by name.
+    #[serde(default)]
+    pub(crate) runbooks: BTreeMap<String, Runbook>,
+    /// Log groups whose retention the suite manages, by name.
+    #[serde(default)]
+    pub(crate) log_groups: BTreeMap<String, LogGroup>,
+}
+
+/// The service that is watched.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Service {
+    /// Prefix of every table, topic and alarm: `ai-nutritionist`.
+    #[schemars(extend("pattern" = "^[a-z][a-z0-9-]{0,39}$", "patternErrorMessage" = "lower-case letters, digits and hyphens, at most 40"))]
+    pub(crate) name: String,
+    /// What messages call the service: `AI Nutritionist`.
+    #[schemars(length(min = 1))]
+    pub(crate) title: String,
+    /// How often the monitoring function runs; whole minutes. A rule that can raise a SEV1 needs `1m`, or engine `alarm`. Default `1m`.
+    #[serde(default = "one_minute")]
+    pub(crate) cycle: Duration,
+    /// How long CloudWatch may take until the data of a period is complete. Default `1m`.
+    #[serde(default = "one_minute")]
+    pub(crate) ingestion_delay: Duration,
+}
+
+fn one_minute() -> Duration {
+    Duration { seconds: 60 }
+}
+
+/// What holds where a metric or a rule does not say otherwise.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Defaults {
+    /// Length of a metric's period. Default `1m`.
+    pub(crate) period: Duration,
+    /// Who evaluates a rule. Default `service`.
+    #[schemars(schema_with = "engine")]
+    pub(crate) engine: Engine,
+    /// How many datapoints of how many must breach. Default `1 of 1`.
+    pub(crate) datapoints: OutOf,
+    /// What a period without a datapoint means. Default `missing`.
+    pub(crate) missing: Missing,
+    /// The team that is called. Needed where a severity does not name its own.
+    pub(crate) team: Option<String>,
+    /// Time zone of active hours, an IANA name. Default `UTC`.
+    pub(crate) time_zone: String,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            period: one_minute(),
+            engine: Engine::Service,
+            datapoints: OutOf { datapoints: 1, periods: 1 },
+            missing: Missing::Missing,
+            team: None,
+            time_zone: "UTC".to_owned(),
+        }
+    }
+}
+
+/// A measurement. It has one of `cloudwatch`, `formula`, `logs` and `cost`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metric {
+    /// What kind of thing it measures. Alerts on `business` and `cost` go to the topic `business-alerts`, all others to `alerts`.
+    #[schemars(schema_with = "category")]
+    pub(crate) category: Category,
+    /// One sentence.
+    #[schemars(length(min = 1))]
+    pub(crate) description: String,
+    /// Unit of every value.
+    #[schemars(schema_with = "unit")]
+    pub(crate) unit: Unit,
+    /// Length of a period, whole minutes. Default: that of a formula's inputs, else `defaults.period`.
+    pub(crate) period: Option<Duration>,
+    /// A CloudWatch metric.
+    pub(crate) cloudwatch: Option<Cloudwatch>,
+    /// Arithmetic over other metrics: `100 * ErrorCount / RequestCount`.
+    #[schemars(length(min = 1))]
+    pub(crate) formula: Option<String>,
+    /// A Logs Insights query.
+    pub(crate) logs: Option<Logs>,
+    /// What AWS costs in a day, from Cost Explorer.
+    pub(crate) cost: Option<Cost>,
+    /// One series for each combination of these values. Default: one series without dimensions; for a formula, those
+    /// of its inputs.
+    pub(crate) dimensions: Option<BTreeMap<String, DimensionValues>>,
+    /// Names of files that hold this metric when telemetry is replayed. What `*` stands for becomes the dimension `Source`.
+    #[serde(default)]
+    pub(crate) files: Vec<FilePattern>,
+}
+
+/// A CloudWatch metric.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cloudwatch {
+    /// `AI-Nutritionist/Application`, `AWS/Lambda`.
+    #[schemars(length(min = 1, max = 255))]
+    pub(crate) namespace: String,
+    /// The metric's name in CloudWatch. Default: its name in this file.
+    #[schemars(length(min = 1, max = 255))]
+    pub(crate) metric: Option<String>,
+    /// How the values of a period become one: `Sum`, `Average`, `Minimum`, `Maximum`, `SampleCount` or a percentile such as `p99`.
+    #[schemars(extend(
+        "pattern" = "^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\\.[0-9]{1,10})?|100))$",
+        "patternErrorMessage" = "Sum, Average, Minimum, Maximum, SampleCount or a percentile such as p99"
+    ))]
+    pub(crate) statistic: String,
+}
+
+/// A Logs Insights query.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Logs {
+    /// Log groups to search.
+    #[schemars(length(min = 1, max = 50))]
+    pub(crate) log_groups: Vec<String>,
+    /// A query that ends in `stats ... as value by bin(...)`.
+    #[schemars(length(min = 1, max = 10000))]
+    pub(crate) query: String,
+    /// The column that holds the value. Default `value`.
+    #[serde(default = "value_column")]
+    pub(crate) value: String,
+}
+
+fn value_column() -> String {
+    "value".to_owned()
+}
+
+/// What AWS costs in a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Cost {
+    /// One series for everything.
+    Total,
+    /// One series for each AWS service, with the dimension `Service`.
+    ByService,
+}
+
+/// What is wrong with a metric: at least one of `warning`, `critical` and `tiers`, or else `absent`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    /// The metric it watches.
+    pub(crate) metric: String,
+    /// One sentence: what a person should understand when it fires.
+    #[schemars(length(min = 1))]
+    pub(crate) description: String,
+    /// Who evaluates it. Default `defaults.engine`.
+    #[schemars(schema_with = "engine")]
+    #[serde(default)]
+    pub(crate) engine: Option<Engine>,
+    /// The milder threshold. Its severity is `medium` unless it says otherwise.
+    pub(crate) warning: Option<Tier>,
+    /// The worse threshold. Its severity is `critical` unless it says otherwise.
+    pub(crate) critical: Option<Tier>,
+    /// Further thresholds, by name. Each says its severity.
+    #[serde(default)]
+    pub(crate) tiers: BTreeMap<String, Tier>,
+    /// The rule fires when there is no data, instead of on a threshold.
+    pub(crate) absent: Option<Absent>,
+    /// How many datapoints of how many must breach: `2 of 3`. Default `defaults.datapoints`.
+    pub(crate) datapoints: Option<OutOf>,
+    /// What a period without a datapoint means. Default `defaults.missing`.
+    pub(crate) missing: Option<Missing>,
+    /// How many datapoints in a row must be good before a firing rule is OK. Default 1.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) clear_after: Option<u32>,
+    /// For ratios: a datapoint with too little behind it counts as missing.
+    pub(crate) min_volume: Option<MinVolume>,
+    /// When the rule is evaluated. Default: always.
+    pub(crate) active_hours: Option<ActiveHours>,
+    /// Alerts of one group make one incident. Default: the rule's name.
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9-]{0,63}$", "patternErrorMessage" = "lower-case letters, digits and hyphens, at most 64"))]
+    pub(crate) group: Option<String>,
+    /// Dimensions whose values split the group: an incident for each.
+    #[serde(default)]
+    pub(crate) group_by: Vec<String>,
+    /// What to do about it.
+    pub(crate) runbook: Option<String>,
+}
+
+/// A threshold: exactly one of `above`, `at_least`, `below` and `at_most`, in the metric's unit.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tier {
+    /// A value greater than this breaches.
+    pub(crate) above: Option<f64>,
+    /// This value or a greater one breaches.
+    pub(crate) at_least: Option<f64>,
+    /// A value less than this breaches.
+    pub(crate) below: Option<f64>,
+    /// This value or a lesser one breaches.
+    pub(crate) at_most: Option<f64>,
+    /// Severity of the alert. Default: `medium` for `warning`, `critical` for `critical`.
+    #[schemars(schema_with = "alert_severity")]
+    #[serde(default)]
+    pub(crate) severity: Option<AlertSeverity>,
+    /// Severity of the incident. Default: SEV1 for `critical`, SEV2 for `high`, SEV3 for `medium`, SEV4 for `low`.
+    #[schemars(schema_with = "incident_severity")]
+    #[serde(default)]
+    pub(crate) incident: Option<Severity>,
+    /// Once firing, a value breaches until it is on the good side of this.
+    pub(crate) clear: Option<f64>,
+}
+
+/// How bad it is that there is no data.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Absent {
+    /// Severity of the alert.
+    #[schemars(schema_with = "alert_severity")]
+    pub(crate) severity: AlertSeverity,
+    /// Severity of the incident. Default: SEV1 for `critical`, SEV2 for `high`, SEV3 for `medium`, SEV4 for `low`.
+    #[schemars(schema_with = "incident_severity")]
+    #[serde(default)]
+    pub(crate) incident: Option<Severity>,
+}
+
+/// The least volume behind a ratio.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MinVolume {
+    /// The metric that counts; of the same period and dimensions.
+    pub(crate) metric: String,
+    /// A period with less than this counts as missing.
+    #[schemars(range(min = 0))]
+    pub(crate) at_least: f64,
+}
+
+/// When a rule is evaluated.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ActiveHours {
+    /// First hour of the day, 0 to 23.
+    #[schemars(range(min = 0, max = 23))]
+    pub(crate) from: u8,
+    /// The hour after the last, 1 to 24.
+    #[schemars(range(min = 1, max = 24))]
+    pub(crate) to: u8,
+    /// Days of the week. Default: all.
+    #[schemars(length(min = 1))]
+    pub(crate) days: Option<Vec<Weekday>>,
+    /// An IANA name. Default `defaults.time_zone`.
+    pub(crate) time_zone: Option<String>,
+}
+
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Weekday {
+    Mon = 1,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// What happens with an incident of each severity.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Severities {
+    #[serde(rename = "SEV1")]
+    pub(crate) sev1: SeverityPolicy,
+    #[serde(rename = "SEV2")]
+    pub(crate) sev2: SeverityPolicy,
+    #[serde(rename = "SEV3")]
+    pub(crate) sev3: SeverityPolicy,
+    #[serde(rename = "SEV4")]
+    pub(crate) sev4: SeverityPolicy,
+}
+
+impl Severities {
+    /// All four, most urgent first.
+    pub(crate) fn each(&self) -> [(Severity, &SeverityPolicy); 4] {
+        [(Severity::Sev1, &self.sev1), (Severity::Sev2, &self.sev2), (Severity::Sev3, &self.sev3), (Severity::Sev4, &self.sev4)]
+    }
+}
+
+/// What happens with an incident.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeverityPolicy {
+    /// One sentence.
+    #[schemars(length(min = 1))]
+    pub(crate) description: String,
+    /// Somebody must acknowledge within this time.
+    pub(crate) response: Duration,
+    /// Unacknowledged for this time, the incident goes to the last level.
+    pub(crate) escalation: Duration,
+    /// Channels of every level that does not name its own.
+    #[schemars(length(min = 1))]
+    pub(crate) channels: Vec<String>,
+    /// Whether a post-mortem is due when the incident resolves. Default false.
+    #[serde(default)]
+    pub(crate) post_mortem: bool,
+    /// Who is told, in this order. Default: `defaults.team` at once, again when the response time is over, and again when the escalation
+    /// time is over.
+    #[schemars(length(min = 1))]
+    pub(crate) levels: Option<Vec<Level>>,
+}
+
+/// One step of an escalation.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Level {
+    /// The team that is called. Default `defaults.team`.
+    pub(crate) team: Option<String>,
+    /// Default: the severity's channels.
+    #[schemars(length(min = 1))]
+    pub(crate) channels: Option<Vec<String>>,
+    /// Since the detection of the incident. Default: `0s` for the first level, the response time for the second, the escalation time for the
+    /// third; a fourth says it.
+    pub(crate) after: Option<Duration>,
+}
+
+/// A way to reach people. A setting is the name of an environment variable of the functions.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Channel {
+    /// How.
+    pub(crate) kind: ChannelKind,
+    /// The channel that is used when this one fails for good.
+    pub(crate) fallback: Option<String>,
+    /// For `slack`: the conversation that the bot posts to, in quotes: `"#incidents"`.
+    #[schemars(length(min = 1))]
+    pub(crate) conversation: Option<String>,
+    /// For `slack`: the setting that holds the address of the incoming webhook. Default `SLACK_WEBHOOK_URL`.
+    #[schemars(schema_with = "setting")]
+    #[serde(default)]
+    pub(crate) webhook_setting: Option<String>,
+    /// For `slack`: the setting that holds the bot's token. Default `SLACK_BOT_TOKEN`.
+    #[schemars(schema_with = "setting")]
+    #[serde(default)]
+    pub(crate) bot_token_setting: Option<String>,
+    /// For `pagerduty`: the setting that holds the integration key. Default `PAGERDUTY_INTEGRATION_KEY`.
+    #[schemars(schema_with = "setting")]
+    #[serde(default)]
+    pub(crate) routing_key_setting: Option<String>,
+    /// For `email` and `sms`: the SNS topic, without the service's prefix. Default `notify-` and the kind.
+    #[schemars(extend("pattern" = "^[A-Za-z0-9_-]{1,128}$", "patternErrorMessage" = "letters, digits, hyphens and underscores, at most 128"))]
+    pub(crate) topic: Option<String>,
+}
+
+/// How a channel reaches people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ChannelKind {
+    /// A Slack incoming webhook, or a bot.
+    Slack,
+    /// PagerDuty Events API v2.
+    Pagerduty,
+    /// E-mail by an SNS topic.
+    Email,
+    /// SMS by an SNS topic.
+    Sms,
+}
+
+/// People who are called together.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Team {
+    /// `Platform Engineering`.
+    #[schemars(length(min = 1))]
+    pub(crate) title: String,
+    /// Where to write to them.
+    #[schemars(length(min = 1))]
+    pub(crate) contact: String,
+}
+
+/// What to do for a kind of incident.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Runbook {
+    /// `High error rate response`.
+    #[schemars(length(min = 1))]
+    pub(crate) title: String,
+    /// The team that owns it.
+    pub(crate) team: String,
+    /// What a person does, in order.
+    #[schemars(length(min = 1))]
+    pub(crate) steps: Vec<String>,
+    /// More to read.
+    #[schemars(extend("pattern" = "^https?://", "patternErrorMessage" = "an address that begins with https://"))]
+    pub(crate) url: Option<String>,
+}
+
+/// A log group whose retention the suite manages.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogGroup {
+    /// Days after which CloudWatch Logs deletes an entry.
+    #[schemars(schema_with = "retention_days")]
+    pub(crate) retention_days: u32,
+}
+
+/// What a period without a datapoint means; `TreatMissingData` of a CloudWatch alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Missing {
+    /// No data is no answer.
+    Missing,
+    /// Keep the state.
+    Ignore,
+    /// As if it breached.
+    Breaching,
+    /// As if it did not.
+    NotBreaching,
+}
+
+impl From<Missing> for MissingData {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Missing => Self::Missing,
+            Missing::Ignore => Self::Ignore,
+            Missing::Breaching => Self::Breaching,
+            Missing::NotBreaching => Self::NotBreaching,
+        }
+    }
+}
+
+/// A time: `30s`, `5m`, `1h`, `1d`, `1h30m`. One that is too long for an `u32` is the greatest `u32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Duration {
+    pub(crate) seconds: u32,
+}
+
+impl TryFrom<String> for Duration {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut seconds = 0_u32;
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let split = rest.find(|c: char| !c.is_ascii_digit()).ok_or("a duration has a unit")?;
+            let (digits, tail) = rest.split_at(split);
+            let mut letters = tail.chars();
+            let unit = match letters.next() {
+                Some('s') => 1,
+                Some('m') => 60,
+                Some('h') => 3_600,
+                Some('d') => 86_400,
+                _ => return Err("the unit of a duration is s, m, h or d"),
+            };
+            let count: u32 = if digits.is_empty() { return Err("a duration has a number") } else { digits.parse().unwrap_or(u32::MAX) };
+            seconds = seconds.saturating_add(count.saturating_mul(unit));
+            rest = letters.as_str();
+        }
+        if text.is_empty() { Err("a duration has a number and a unit") } else { Ok(Self { seconds }) }
+    }
+}
+
+impl std::fmt::Display for Duration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (count, unit) = match self.seconds {
+            0 => (0, 's'),
+            s if s.is_multiple_of(86_400) => (s / 86_400, 'd'),
+            s if s.is_multiple_of(3_600) => (s / 3_600, 'h'),
+            s if s.is_multiple_of(60) => (s / 60, 'm'),
+            s => (s, 's'),
+        };
+        write!(f, "{count}{unit}")
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9]+[smhd])+$", "patternErrorMessage": "a duration such as 30s, 5m, 1h or 1d"})
+    }
+}
+
+/// M of N: `2 of 3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct OutOf {
+    pub(crate) datapoints: u32,
+    pub(crate) periods: u32,
+}
+
+impl TryFrom<String> for OutOf {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let (datapoints, periods) = text.split_once(" of ").ok_or("datapoints are written `2 of 3`")?;
+        let number = |text: &str| text.parse().map_err(|_| "datapoints are written `2 of 3`");
+        Ok(Self { datapoints: number(datapoints)?, periods: number(periods)? })
+    }
+}
+
+impl JsonSchema for OutOf {
+    fn schema_name() -> Cow<'static, str> {
+        "OutOf".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9]{1,4} of [0-9]{1,4}$", "patternErrorMessage": "`2 of 3`: how many datapoints of how many"})
+    }
+}
+
+/// The values of a dimension.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct DimensionValues(pub(crate) Vec<String>);
+
+impl JsonSchema for DimensionValues {
+    fn schema_name() -> Cow<'static, str> {
+        "DimensionValues".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "uniqueItems": true})
+    }
+}
+
+/// The name of a file, `*` for any characters.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct FilePattern(pub(crate) String);
+
+impl JsonSchema for FilePattern {
+    fn schema_name() -> Cow<'static, str> {
+        "FilePattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[^/\\\\]+$", "patternErrorMessage": "the name of a file without folders, * for any characters"})
+    }
+}
+
+/// An `enum` of the names that the core's types have in JSON.
+fn names_of<T: Serialize>(values: &[T]) -> Schema {
+    let names: Vec<serde_json::Value> = values.iter().filter_map(|value| serde_json::to_value(value).ok()).collect();
+    json_schema!({"type": "string", "enum": names})
+}
+
+fn engine(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[Engine::Service, Engine::Alarm])
+}
+
+fn category(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[
+        Category::Application,
+        Category::Business,
+        Category::Infrastructure,
+        Category::Security,
+        Category::Cost,
+        Category::Capacity,
+    ])
+}
+
+fn unit(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[
+        Unit::Percent,
+        Unit::Milliseconds,
+        Unit::Seconds,
+        Unit::Count,
+        Unit::CountPerHour,
+        Unit::Usd,
+        Unit::UsdPerHour,
+        Unit::Bytes,
+        Unit::None,
+    ])
+}
+
+fn alert_severity(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[AlertSeverity::Low, AlertSeverity::Medium, AlertSeverity::High, AlertSeverity::Critical])
+}
+
+fn incident_severity(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[Severity::Sev1, Severity::Sev2, Severity::Sev3, Severity::Sev4])
+}
+
+fn setting(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "pattern": "^[A-Z][A-Z0-9_]*$",
+        "patternErrorMessage": "the name of an environment variable such as SLACK_WEBHOOK_URL, not its value"
+    })
+}
+
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
+fn retention_days(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer",
+        "enum": [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
+    })
+}
