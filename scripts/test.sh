@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# Checks and tests everything; see --help.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${MONITORING_CACHE:-$HOME/.cache/ai-nutritionist-monitoring}
+# Absolute, because steps run in several folders.
+[[ $cache == /* ]] || cache=$PWD/$cache
+# Outside the clone, so that it survives a fresh clone and never ends up in one.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+[[ $CARGO_TARGET_DIR == /* ]] || CARGO_TARGET_DIR=$PWD/$CARGO_TARGET_DIR
+cd "$root"
+export PYTHONDONTWRITEBYTECODE=1
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/test.sh [--no-stack | --only-stack]
+
+Checks and tests everything: formatting, lints, Rust and Python tests, the
+shell scripts, and the stack test, which runs the functions' release zips on a
+local AWS (MiniStack).
+
+  --no-stack    all but the stack test
+  --only-stack  the release build, the zips and the stack test
+
+Needs Rust (rustup), a C compiler and Python 3.10 or newer with pip. The rest
+is installed, in pinned versions, into the cache:
+
+  MONITORING_CACHE  default ~/.cache/ai-nutritionist-monitoring
+  CARGO_TARGET_DIR  default $MONITORING_CACHE/target
+
+Tests run under cargo-nextest where it is installed, else under `cargo test`.
+TEXT
+}
+
+fail() {
+  printf 'test.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+misuse() {
+  printf 'test.sh: %s; see --help\n' "$*" >&2
+  exit 2
+}
+
+checks=yes
+stack=yes
+while (($#)); do
+  case $1 in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    --no-stack) stack=no ;;
+    --only-stack) checks=no ;;
+    *) misuse "unknown option $1" ;;
+  esac
+  shift
+done
+[[ $checks == yes || $stack == yes ]] || misuse "--no-stack and --only-stack together leave nothing to do"
+
+# The running command has a process group of its own, so that all it started can be stopped with it.
+running=
+work=
+stop_running() {
+  if [[ $running ]]; then
+    kill -TERM -- "-$running" 2>/dev/null || true
+    wait "$running" 2>/dev/null || true
+    running=
+  fi
+}
+clean_up() {
+  stop_running
+  if [[ $work ]]; then rm -rf "$work"; fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# Runs a command, announced by its title and followed by the time it took.
+step() {
+  local title=$1 begin=$SECONDS code=0
+  shift
+  printf '\n== %s\n' "$title"
+  set -m
+  "$@" </dev/null &
+  running=$!
+  set +m
+  wait "$running" || code=$?
+  running=
+  if ((code)); then
+    fail "'$title' failed (exit code $code); its output is above. The command was: $*"
+  fi
+  printf '== %s: ok, %d s\n' "$title" $((SECONDS - begin))
+}
+
+skip() {
+  printf '\n== %s: skipped, %s\n' "$1" "$2"
+}
+
+need() {
+  command -v "$1" >/dev/null || fail "$1 is not on the PATH; $2"
+}
+
+# Fills the folder $1 with a Python environment of the pinned packages.
+install_python_tools() {
+  rm -rf "$1"
+  mkdir -p "$(dirname "$1")"
+  # Debian ships venv without the pip in it; the pip of the system can fill the environment then.
+  if python3 -m venv "$1" >/dev/null 2>&1; then
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check -r scripts/requirements-test.txt
+  else
+    rm -rf "$1"
+    python3 -m venv --without-pip "$1"
+    python3 -m pip --python "$1/bin/python" install --quiet --disable-pip-version-check -r scripts/requirements-test.txt
+  fi
+  touch "$1/complete"
+}
+
+check_scripts() {
+  local file
+  for file in scripts/*.sh .ci/run; do
+    bash -n "$file"
+  done
+}
+
+# monitorctl reads monitoring.yaml in the folder it is called in.
+resolve_catalogue() {
+  cd tests/stack
+  "$CARGO_TARGET_DIR/debug/monitorctl" catalogue resolve --out "$1"
+}
+
+need cargo "install Rust from https://rustup.rs"
+need cc "install a C compiler (Debian and Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
+need python3 "install Python 3.10 or newer"
+if [[ $stack == yes ]]; then
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    fail "$(python3 --version) is too old for the stack test's tools; install Python 3.10 or newer, or use --no-stack"
+fi
+
+if cargo nextest --version >/dev/null 2>&1; then nextest=yes; else nextest=no; fi
+
+if [[ $checks == yes ]]; then
+  step "scripts" check_scripts
+  step "format" cargo fmt --all --check
+  step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+  if [[ ! -d ../shared ]]; then
+    skip "tests against reference data" "there is no ../shared beside the clone"
+  fi
+  # The stack test is marked as ignored, so it is only compiled here.
+  if [[ $nextest == yes ]]; then
+    step "tests" cargo nextest run --workspace --locked --no-fail-fast
+    # nextest does not run the examples in the documentation.
+    step "documentation examples" cargo test --workspace --locked --doc --quiet
+  else
+    step "tests" cargo test --workspace --locked --no-fail-fast --quiet
+  fi
+  if [[ -d crates/track/python ]]; then
+    step "Python tests" python3 -m unittest discover -s crates/track/python -t crates/track/python
+  else
+    skip "Python tests" "there is no crates/track/python"
+  fi
+fi
+
+if [[ $stack == yes ]]; then
+  # Named after what is in it: a change of a version makes a new one.
+  tools=$cache/python-$(cksum <scripts/requirements-test.txt | cut -d ' ' -f 1)
+  if [[ ! -f $tools/complete ]]; then
+    step "Python tools" install_python_tools "$tools"
+  fi
+  work=$(mktemp -d)
+
+  # A development build: it shares what the tests have compiled.
+  step "monitorctl" cargo build --locked -p monitorctl
+  step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json"
+  [[ -s $work/catalogue.json ]] ||
+    fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
+  step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json" \
+    monitoring incident-response
+
+  # What a stopped test leaves behind goes with the folder.
+  mkdir "$work/tmp"
+  export TMPDIR=$work/tmp
+  export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips
+  if [[ $nextest == yes ]]; then
+    step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only
+  else
+    step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored
+  fi
+fi
+
+printf '\nAll passed, %d s.\n' "$SECONDS"

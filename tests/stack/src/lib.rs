@@ -1,0 +1,32 @@
+//! The release zips of the functions on a local AWS: `MiniStack` as AWS, the `aws` command as the operator, and
+//! loopback servers as Slack and `PagerDuty`.
+//!
+//! Three environment variables say where things are; `scripts/test.sh` sets them:
+//! `MINISTACK` (the `ministack` program), `AWS_CLI` (the `aws` program) and `STACK_ZIPS` (the folder that
+//! `scripts/package.sh` filled).
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a harness: whatever goes wrong here fails the test, with the reason"
+)]
+
+pub mod aws;
+pub mod deployment;
+pub mod ministack;
+pub mod outside;
+
+use std::path::PathBuf;
+
+/// The path in the environment variable `name`.
+///
+/// # Panics
+/// If it is not set, or nothing is there.
+#[must_use]
+pub fn path_from_env(name: &str) -> PathBuf {
+    let Some(path) = std::env::var_os(name).map(PathBuf::from) else {
+        panic!("{name} is not set; run the stack test with scripts/test.sh --only-stack");
+    };
+    assert!(path.exists(), "{name} is {}, and nothing is there; run scripts/test.sh --only-stack", path.display());
+    path
+}

@@ -1,0 +1,152 @@
+//! The suite's release zips under a local AWS: what only a whole deployment can show.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use stack::deployment::Deployment;
+
+/// A schedule's first event comes up to 70 seconds after its rule, the next ones each minute; a second attempt at
+/// anything comes with the next event.
+const WITHIN_TWO_TICKS: Duration = Duration::from_mins(3);
+/// A deadline or a quiet period of one minute, and then ticks.
+const WITHIN_A_MINUTE_AND_TICKS: Duration = Duration::from_mins(5);
+/// How often what the schedules measure is put again: more than once in each period of a minute.
+const METRIC_PACE: Duration = Duration::from_secs(20);
+
+/// The two commands under "Manual Testing" in the description of the system, to the letter.
+const TEST_COMPREHENSIVE_MONITORING: &str = r"aws lambda invoke \
+    --function-name ai-nutritionist-comprehensive-monitoring \
+    --payload '{}' \
+    output.json";
+const TEST_INCIDENT_RESPONSE: &str = r#"aws lambda invoke \
+    --function-name ai-nutritionist-incident-response \
+    --payload '{"Records":[{"Sns":{"Message":"{\"metric_name\":\"ErrorRate\",\"current_value\":15.0,\"threshold\":10.0}"}}]}' \
+    output.json"#;
+
+#[tokio::test]
+#[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
+async fn the_manual_test_commands_answer_and_page() {
+    let suite = Deployment::start().await;
+
+    let summary = invoke(&suite, TEST_COMPREHENSIVE_MONITORING).await;
+    assert!(summary.is_object(), "not a JSON summary: {summary}");
+
+    let answer = invoke(&suite, TEST_INCIDENT_RESPONSE).await;
+    assert!(answer.is_object(), "not a JSON answer: {answer}");
+    let incident_id = first_page(&suite).await;
+    wait(&suite, "a Slack message that names the incident", WITHIN_TWO_TICKS, async || {
+        slack_mentions(&suite, &[&incident_id]).await
+    })
+    .await;
+    assert_eq!(
+        suite.incident(&incident_id)["severity"]["S"],
+        "SEV1",
+        "severity of {incident_id}: {}",
+        suite.incident(&incident_id)
+    );
+
+    // Said again, it is the same incident, and nobody is paged twice.
+    invoke(&suite, TEST_INCIDENT_RESPONSE).await;
+    let incidents = suite.outside.pagerduty_keys("trigger").await;
+    assert!(incidents.iter().all(|key| key.starts_with(&incident_id)), "a second incident was opened: {incidents:?}");
+    assert_eq!(incidents.iter().filter(|key| **key == incident_id).count(), 1, "paged more than once: {incidents:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
+async fn a_breach_is_paged_then_escalated_then_resolved_when_it_ends() {
+    let suite = Deployment::start().await;
+
+    // Measured each minute: schedule, function, topic, queue, function, page.
+    let mut breach = Traffic::with_errors(15);
+    suite.put_application_counts(&breach.counts, &[5, 4, 3, 2, 1]);
+    wait(&suite, "a page for an error rate of 15 %", WITHIN_A_MINUTE_AND_TICKS, async || {
+        breach.go_on(&suite);
+        !suite.outside.pagerduty_keys("trigger").await.is_empty()
+    })
+    .await;
+    let incident_id = first_page(&suite).await;
+
+    // Nobody acknowledges.
+    let next_level = format!("{incident_id}/2.0");
+    wait(&suite, "a page for the next level", WITHIN_A_MINUTE_AND_TICKS, async || {
+        breach.go_on(&suite);
+        suite.outside.pagerduty_keys("trigger").await.contains(&next_level)
+    })
+    .await;
+
+    let mut recovery = Traffic::with_errors(0);
+    wait(&suite, "a resolve for every page", WITHIN_A_MINUTE_AND_TICKS, async || {
+        recovery.go_on(&suite);
+        let resolved = suite.outside.pagerduty_keys("resolve").await;
+        suite.outside.pagerduty_keys("trigger").await.iter().all(|key| resolved.contains(key))
+    })
+    .await;
+    wait(&suite, "the incident to be resolved in the table", WITHIN_TWO_TICKS, async || {
+        recovery.go_on(&suite);
+        suite.incident(&incident_id)["state"]["S"] == "resolved"
+    })
+    .await;
+    wait(&suite, "a Slack message that it is resolved", WITHIN_TWO_TICKS, async || {
+        slack_mentions(&suite, &[&incident_id, "resolved"]).await
+    })
+    .await;
+
+    let paged = suite.outside.pagerduty_keys("trigger").await;
+    assert_eq!(paged.iter().filter(|key| **key == incident_id).count(), 1, "paged more than once: {paged:?}");
+    assert_eq!(suite.dead_letters(), "0", "messages were given up{}", suite.evidence().await);
+}
+
+/// Runs an `aws lambda invoke ... output.json` and returns what the function answered.
+async fn invoke(suite: &Deployment, command: &str) -> Value {
+    let said: Value = serde_json::from_str(&suite.aws.shell(command)).unwrap();
+    let answer = std::fs::read_to_string(suite.aws.folder().join("output.json")).unwrap();
+    let succeeded = said["StatusCode"] == 200 && said.get("FunctionError").is_none();
+    assert!(succeeded, "{said}: {answer}{}", suite.evidence().await);
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+/// Waits for the first `PagerDuty` trigger, whose key is the incident's id.
+async fn first_page(suite: &Deployment) -> String {
+    wait(suite, "a PagerDuty trigger", WITHIN_TWO_TICKS, async || {
+        !suite.outside.pagerduty_keys("trigger").await.is_empty()
+    })
+    .await;
+    suite.outside.pagerduty_keys("trigger").await[0].clone()
+}
+
+async fn slack_mentions(suite: &Deployment, words: &[&str]) -> bool {
+    suite.outside.slack_messages().await.iter().any(|message| {
+        let message = message.to_lowercase();
+        words.iter().all(|word| message.contains(&word.to_lowercase()))
+    })
+}
+
+/// Asks until it is so, and fails with all the evidence there is when it takes longer than `bound`.
+async fn wait(suite: &Deployment, what: &str, bound: Duration, mut is_so: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < bound, "waited {bound:?} for {what}, in vain{}", suite.evidence().await);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Requests, and errors among them, that go on being counted while the test waits.
+struct Traffic {
+    counts: [(&'static str, u32); 2],
+    last: Option<Instant>,
+}
+
+impl Traffic {
+    fn with_errors(percent: u32) -> Self {
+        Self { counts: [("RequestCount", 100), ("ErrorCount", percent)], last: None }
+    }
+
+    fn go_on(&mut self, suite: &Deployment) {
+        if self.last.is_none_or(|last| last.elapsed() >= METRIC_PACE) {
+            suite.put_application_counts(&self.counts, &[0]);
+            self.last = Some(Instant::now());
+        }
+    }
+}
