@@ -3,6 +3,7 @@
 pub mod pagerduty;
 pub mod slack;
 pub mod text;
+mod wording;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,1 +1,94 @@
-//! .
+//! `PagerDuty` Events API v2. Source of fields and limits:
+//! <https://developer.pagerduty.com/docs/send-alert-event>: 512 KB an event, 1,024 characters of summary, 255 of key.
+
+use serde_json::{Value, json};
+
+use super::wording::date_and_time;
+use super::{Notice, NoticeKind};
+use crate::alert::bounded;
+use crate::catalogue::Severity;
+
+/// The longest summary.
+const MAX_SUMMARY: usize = 1024;
+
+/// The longest deduplication key.
+const MAX_KEY: usize = 255;
+
+/// The most steps of a runbook in an event.
+const MAX_STEPS: usize = 20;
+
+/// The event that a notice makes, with its secret in it; `None` for an update, which is no event there.
+pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Value> {
+    let action = match notice.kind {
+        NoticeKind::Page { .. } => "trigger",
+        NoticeKind::Acknowledged { .. } => "acknowledge",
+        NoticeKind::Resolved { .. } => "resolve",
+        NoticeKind::Update => return None,
+    };
+    let mut event = json!({
+        "routing_key": routing_key,
+        "event_action": action,
+        "dedup_key": bounded(dedup_key, MAX_KEY),
+    });
+    if let (NoticeKind::Page { .. }, Value::Object(fields)) = (&notice.kind, &mut event) {
+        fields.insert("client".to_owned(), json!(format!("{} monitoring", bounded(&notice.service, 100))));
+        fields.insert("payload".to_owned(), payload(notice));
+        if let Some((runbook, link)) = notice.runbook.as_ref().and_then(|runbook| Some((runbook, runbook.link()?))) {
+            let text = format!("Runbook: {}", bounded(&runbook.title, 150));
+            fields.insert("links".to_owned(), json!([{"href": link, "text": text}]));
+        }
+    }
+    Some(event)
+}
+
+fn payload(notice: &Notice) -> Value {
+    let worst = notice.alerts.first().filter(|alert| alert.firing);
+    let value = worst.and_then(|alert| alert.value.map(|value| alert.unit.format(value)));
+    let value = value.map(|value| format!(", {value}")).unwrap_or_default();
+    let summary = format!("{} {}{value} ({})", notice.severity, notice.what(), notice.place());
+    json!({
+        "summary": bounded(&summary, MAX_SUMMARY),
+        "source": notice.place(),
+        "severity": severity(notice.severity),
+        "timestamp": notice.since.to_string(),
+        "component": bounded(&notice.service, 100),
+        "group": bounded(&notice.environment, 100),
+        "class": notice.runbook.as_ref().map_or("incident", |runbook| runbook.name.as_str()),
+        "custom_details": details(notice),
+    })
+}
+
+/// What `PagerDuty` shows below the summary, in the order of its names: hence what is wrong is `alerts`.
+fn details(notice: &Notice) -> Value {
+    let mut alerts: Vec<String> = Vec::new();
+    for alert in &notice.alerts {
+        let severity = alert.severity.as_str();
+        alerts.push(format!("{severity}: {}, since {}", alert.sentence(), date_and_time(alert.since)));
+        alerts.extend(alert.quotation().map(|quote| format!("\"{quote}\"")));
+    }
+    alerts.extend(notice.more());
+    let steps: Vec<String> = notice
+        .runbook
+        .iter()
+        .flat_map(|runbook| runbook.steps.iter().take(MAX_STEPS).enumerate())
+        .map(|(index, step)| format!("{}. {}", index + 1, bounded(step, 500)))
+        .collect();
+    json!({
+        "incident": notice.incident,
+        "status": notice.status,
+        "since": date_and_time(notice.since),
+        "why": notice.reason(),
+        "alerts": alerts,
+        "what_to_do": steps,
+        "acknowledge": notice.next_step().map(|(_, command)| command),
+    })
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Sev1 => "critical",
+        Severity::Sev2 => "error",
+        Severity::Sev3 => "warning",
+        Severity::Sev4 => "info",
+    }
+}

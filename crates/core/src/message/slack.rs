@@ -1,1 +1,139 @@
-//! .
+//! Slack, in Block Kit. Source of the limits: <https://docs.slack.dev/reference/block-kit/blocks>: 50 blocks a message,
+//! 3,000 characters a section, 150 a header; <https://docs.slack.dev/reference/methods/chat.postMessage>: 4,000 of text.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::wording::date_and_time;
+use super::{AlertLine, Notice, NoticeKind, RunbookCard};
+use crate::alert::bounded;
+use crate::catalogue::Severity;
+
+/// The longest header.
+const MAX_HEADER: usize = 150;
+
+/// The most of one thing that is shown, in characters after escaping. A section has at most six.
+const MAX_PIECE: usize = 480;
+
+/// The message of an incident, as it is now: for a channel, or in place of the one that is there.
+pub fn blocks(notice: &Notice) -> Value {
+    let header = bounded(&format!("{} {}: {}", mark(notice), notice.label(), notice.what()), MAX_HEADER);
+    let context = format!("*{}*, since {} ({})", escaped(&notice.place()), date(notice.since), notice.duration());
+    let mut blocks = vec![
+        json!({"type": "header", "text": {"type": "plain_text", "text": header, "emoji": false}}),
+        section(&format!("{context}\n{}", escaped(&notice.reason()))),
+    ];
+    blocks.extend(notice.alerts.iter().map(alert));
+    blocks.extend(notice.more().map(|more| section(&more)));
+    if !is_over(notice) {
+        blocks.extend(notice.runbook.as_ref().map(runbook));
+    }
+    blocks.push(footer(notice));
+    message(notice, blocks)
+}
+
+/// What is new, for the thread of the incident's message.
+pub fn thread_reply(notice: &Notice) -> Value {
+    let mut blocks = vec![section(&format!("*{}*: {}", notice.label(), escaped(&notice.reason())))];
+    if !is_over(notice) && !matches!(notice.kind, NoticeKind::Acknowledged { .. }) {
+        blocks.extend(notice.alerts.iter().map(alert));
+        blocks.extend(notice.more().map(|more| section(&more)));
+    }
+    if matches!(notice.kind, NoticeKind::Page { .. }) {
+        blocks.push(footer(notice));
+    }
+    message(notice, blocks)
+}
+
+/// `text` is what a notification on a phone shows, and what is read aloud.
+fn message(notice: &Notice, blocks: Vec<Value>) -> Value {
+    let label = notice.label();
+    let text =
+        format!("{label}: {} ({}). {}", escaped(&notice.what()), escaped(&notice.place()), escaped(&notice.reason()));
+    json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+fn alert(alert: &AlertLine) -> Value {
+    let severity = alert.severity.as_str();
+    let mut text = format!("• {severity}: {}, since {}", escaped(&alert.sentence()), date(alert.since));
+    if let Some(quote) = alert.quotation() {
+        text.push_str(&format!("\n```{}```", escaped(&quote)));
+    }
+    section(&text)
+}
+
+fn runbook(runbook: &RunbookCard) -> Value {
+    let title = escaped(&runbook.title);
+    let mut lines = vec![match runbook.link() {
+        Some(link) => format!("*What to do*: <{}|{title}>", link.replace('&', "&amp;")),
+        None => format!("*What to do*: {title}"),
+    }];
+    lines.extend(runbook.first_steps().iter().map(|step| escaped(step)));
+    lines.extend(runbook.more_steps());
+    section(&lines.join("\n"))
+}
+
+fn footer(notice: &Notice) -> Value {
+    let text = match notice.next_step() {
+        Some((verb, command)) => format!("{verb}: `{}`", escaped(&command)),
+        None => notice.incident.to_string(),
+    };
+    json!({"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": true}]})
+}
+
+fn section(text: &str) -> Value {
+    // Verbatim: nothing in it becomes a link or a mention by itself.
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}})
+}
+
+fn is_over(notice: &Notice) -> bool {
+    matches!(notice.kind, NoticeKind::Resolved { .. })
+}
+
+fn mark(notice: &Notice) -> &'static str {
+    match (&notice.kind, notice.severity) {
+        (NoticeKind::Resolved { .. }, _) => "✅",
+        (_, Severity::Sev1) => "🔴",
+        (_, Severity::Sev2) => "🟠",
+        (_, Severity::Sev3) => "🟡",
+        (_, Severity::Sev4) => "🔵",
+    }
+}
+
+/// The time in the reader's time zone, and in UTC where Slack cannot say it.
+fn date(at: Timestamp) -> String {
+    format!("<!date^{}^{{date_short_pretty}} {{time}}|{}>", at.as_second(), date_and_time(at))
+}
+
+/// Text from outside as text: no mention, no link, no formatting, no end of a code block. `&`, `<` and `>` are escaped
+/// as Slack asks; for the characters of its formatting it has no escape, so others that look alike take their place.
+fn escaped(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut length = 0;
+    let mut before = ' ';
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        // Within a word an underscore means nothing to Slack, and metrics are full of them.
+        let inside = before.is_alphanumeric() && characters.peek().is_some_and(|after| after.is_alphanumeric());
+        let mut buffer = [0; 4];
+        let shown: &str = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '`' => "'",
+            '*' => "∗",
+            '~' => "∼",
+            '_' if !inside => "ˍ",
+            _ if character.is_control() => " ",
+            _ => character.encode_utf8(&mut buffer),
+        };
+        length += shown.chars().count();
+        if length > MAX_PIECE {
+            result.push('…');
+            break;
+        }
+        result.push_str(shown);
+        before = character;
+    }
+    result
+}

@@ -1,1 +1,143 @@
-//! .
+//! Plain text: SMS, e-mail and the terminal.
+
+use super::wording::{date_and_time, time_of_day};
+use super::{Notice, NoticeKind};
+use crate::alert::bounded;
+use crate::catalogue::Severity;
+
+/// Two concatenated segments of the GSM 7-bit alphabet (3GPP TS 23.040): 153 septets each.
+const SMS_SEPTETS: usize = 306;
+
+/// SNS: fewer than 100 characters. Source: <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.
+const SUBJECT_CHARS: usize = 99;
+
+/// A text message: ASCII, and one segment where the title is short, two at most.
+pub fn sms(notice: &Notice) -> String {
+    let state = match notice.kind {
+        NoticeKind::Page { level: 1, round: 0, .. } => String::new(),
+        _ => format!(" {}.", notice.reason()),
+    };
+    let since = match notice.kind {
+        NoticeKind::Resolved { .. } => String::new(),
+        _ => format!(" Since {}.", time_of_day(notice.since)),
+    };
+    let step = notice.next_step().map_or_else(|| format!(" {}", notice.incident), |(_, command)| format!(" {command}"));
+    let head = ascii(&format!("{} {}: ", notice.label(), notice.place()));
+    let tail = ascii(&format!("{state}{since}{step}"));
+
+    let worst = notice.alerts.first().filter(|alert| alert.firing);
+    let value = worst.and_then(|alert| alert.value.map(|value| alert.unit.format(value)));
+    let value = value.map(|value| format!(", {value}")).unwrap_or_default();
+    let value = ascii(&format!("{value}."));
+    let room = SMS_SEPTETS.saturating_sub(septets(&head) + septets(&value) + septets(&tail));
+    let what = cut(&ascii(&notice.what()), room);
+    cut(&format!("{head}{what}{value}{tail}"), SMS_SEPTETS)
+}
+
+/// Subject and body of an e-mail. The subject fits SNS: ASCII, one line, fewer than 100 characters.
+pub fn email(notice: &Notice) -> (String, String) {
+    let subject = ascii(&format!("[{}] {} - {}", notice.label(), notice.what(), notice.place()));
+    (cut_chars(&subject, SUBJECT_CHARS), format!("{}\n", lines(notice).join("\n")))
+}
+
+/// Several lines for a terminal, with colours if asked. Nothing in the notice can move the cursor.
+pub fn terminal(notice: &Notice, colour: bool) -> String {
+    let mut lines = lines(notice);
+    if colour && let Some(first) = lines.first_mut() {
+        let code = match (&notice.kind, notice.severity) {
+            (NoticeKind::Resolved { .. }, _) => "1;32",
+            (_, Severity::Sev1) => "1;31",
+            (_, Severity::Sev2) => "1;33",
+            (_, Severity::Sev3 | Severity::Sev4) => "1;36",
+        };
+        *first = format!("\u{1b}[{code}m{first}\u{1b}[0m");
+    }
+    format!("{}\n", lines.join("\n"))
+}
+
+/// The whole of a notice, what is wrong first.
+fn lines(notice: &Notice) -> Vec<String> {
+    let mut lines = vec![
+        format!("{}: {}", notice.label(), notice.what()),
+        format!("{}, since {} ({})", notice.place(), date_and_time(notice.since), notice.duration()),
+        notice.reason(),
+    ];
+    if !notice.alerts.is_empty() {
+        lines.push(String::new());
+    }
+    for alert in &notice.alerts {
+        let severity = alert.severity.as_str();
+        lines.push(format!("- {severity}: {}, since {}", alert.sentence(), time_of_day(alert.since)));
+        lines.extend(alert.quotation().map(|quote| format!("  \"{quote}\"")));
+    }
+    lines.extend(notice.more().map(|more| format!("- {more}")));
+
+    let is_over = matches!(notice.kind, NoticeKind::Resolved { .. });
+    if let Some(runbook) = notice.runbook.as_ref().filter(|_| !is_over) {
+        lines.push(String::new());
+        lines.push(format!("What to do: {}", bounded(&runbook.title, 150)));
+        lines.extend(runbook.first_steps());
+        lines.extend(runbook.more_steps());
+        lines.extend(runbook.link().map(str::to_owned));
+    }
+    lines.push(String::new());
+    lines.push(match notice.next_step() {
+        Some((verb, command)) => format!("{verb}: {command}"),
+        None => notice.incident.to_string(),
+    });
+    lines
+}
+
+/// ASCII that the GSM alphabet has, too: all of it but the backtick.
+fn ascii(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '`' | '‘' | '’' => result.push('\''),
+            '“' | '”' => result.push('"'),
+            '–' | '—' | '−' => result.push('-'),
+            '…' => result.push_str("..."),
+            'µ' | 'μ' => result.push('u'),
+            ' '..='~' => result.push(character),
+            _ if character.is_whitespace() || character.is_control() => result.push(' '),
+            _ => result.push('?'),
+        }
+    }
+    result
+}
+
+/// The length in the GSM 7-bit alphabet (3GPP TS 23.038): these ASCII characters take two septets.
+fn septets(text: &str) -> usize {
+    text.chars().map(septets_of).sum()
+}
+
+fn septets_of(character: char) -> usize {
+    if matches!(character, '^' | '{' | '}' | '\\' | '[' | ']' | '~' | '|') { 2 } else { 1 }
+}
+
+/// At most `room` septets of ASCII text, with three dots where it was cut.
+fn cut(text: &str, room: usize) -> String {
+    if septets(text) <= room {
+        return text.to_owned();
+    }
+    let mut left = room.saturating_sub(3);
+    let kept = text.chars().take_while(|character| {
+        let needed = septets_of(*character);
+        let fits = needed <= left;
+        left = left.saturating_sub(needed);
+        fits
+    });
+    let mut result: String = kept.collect();
+    result.push_str("...");
+    result
+}
+
+/// At most `room` characters, with three dots where it was cut.
+fn cut_chars(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut result: String = text.chars().take(room.saturating_sub(3)).collect();
+    result.push_str("...");
+    result
+}

@@ -1,0 +1,16 @@
+//! AWS and the network: the one HTTP client, secrets, the ways to reach people, and the outside that differs between
+//! AWS and a laptop.
+
+pub mod http;
+
+pub mod secrets;
+
+pub mod outside;
+
+pub mod channel;
+
+pub mod store;
+
+pub mod incident_response;
+
+pub mod monitoring;

@@ -1,0 +1,74 @@
+//! The outside that differs between AWS and a laptop, and has no wire protocol that both could speak.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use monitoring_core::catalogue::Source;
+use monitoring_core::metric::{Dimensions, Series};
+
+/// A message for a topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Publication {
+    /// ASCII, fewer than 100 characters; what e-mail shows. SMS has none.
+    pub subject: Option<String>,
+    /// The message.
+    pub body: String,
+    /// Message attributes, all strings; at most 10.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Why a message was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct PublishError {
+    /// Whether the same message may be accepted later.
+    pub retryable: bool,
+    /// What the topic said.
+    pub reason: String,
+}
+
+/// The samples of one metric on one set of dimensions that are wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesRequest {
+    /// The metric's name in the catalogue.
+    pub metric: String,
+    /// Where its samples come from; never a formula.
+    pub source: Source,
+    /// Which series.
+    pub dimensions: Dimensions,
+    /// Length of a period, in seconds.
+    pub period_seconds: u32,
+    /// Start of the first period.
+    pub start: Timestamp,
+    /// End of the last period.
+    pub end: Timestamp,
+}
+
+/// What became of a request: its series (one, but for costs by service), or why the source failed. Part of the data
+/// counts as a failure: it must not look like data that is missing.
+pub type SeriesAnswer = Result<Vec<Series>, String>;
+
+/// State of a `CloudWatch` alarm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmState {
+    /// With the environment's suffix.
+    pub name: String,
+    /// Whether it is in ALARM; `None` for INSUFFICIENT_DATA.
+    pub in_alarm: Option<bool>,
+    /// Since when.
+    pub since: Timestamp,
+    /// `CloudWatch`'s reason.
+    pub reason: String,
+}
+
+/// What has no wire protocol of its own on a laptop.
+pub trait Outside: Send + Sync {
+    /// Reads series. One answer for each request, in the same order; one source that fails does not stop the others.
+    fn series(&self, requests: &[SeriesRequest], now: Timestamp) -> impl Future<Output = Vec<SeriesAnswer>> + Send;
+
+    /// The states of the `CloudWatch` alarms whose names begin with the prefix.
+    fn alarms(&self, prefix: &str) -> impl Future<Output = Result<Vec<AlarmState>, String>> + Send;
+
+    /// Publishes to a topic, named without the service's prefix: `alerts`, `notify-email`.
+    fn publish(&self, topic: &str, publication: &Publication) -> impl Future<Output = Result<(), PublishError>> + Send;
+}

@@ -1,0 +1,3 @@
+//! The network side against servers on loopback.
+
+mod channels;
