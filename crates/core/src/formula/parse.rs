@@ -65,8 +65,9 @@ impl<'a> Parser<'a> {
         let left = self.sum()?;
         let Some(operator) = self.operator(&OPERATORS) else { return Ok(left) };
         let right = self.sum()?;
+        let second = self.offset;
         if self.operator(&OPERATORS).is_some() {
-            return Err(self.refuse("a comparison of a comparison", "parentheses around one of them"));
+            return Err(refusal(second, "a comparison of a comparison", "parentheses around one of them"));
         }
         join(operator, left, right)
     }
