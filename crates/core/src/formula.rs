@@ -11,8 +11,8 @@
 //!   there is none. A series and a number have a datapoint where the series has one.
 //! - Division by zero gives no datapoint.
 //! - A comparison gives 1 or 0; a condition holds where it is not 0, and where it has no datapoint nor has the result.
-//! - `IF` gives 0 where the condition holds and `a` has no datapoint, and none where it does not hold and `b` has none
-//!   or is left out.
+//! - With a series as condition, `IF` gives 0 where the condition holds and `a` has no datapoint, and none where it
+//!   does not hold and `b` has none or is left out. With a number, it is `a` or `b` as they are.
 //! - `AVG` takes missing datapoints as 0.
 //! - A result that is a single number is not a series, and refused.
 

@@ -42,8 +42,7 @@ impl Evaluator<'_, '_> {
                 Value::Series(self.combine(*aggregate, &all))
             }
             Expression::If { condition, then, otherwise } => {
-                let otherwise = otherwise.as_deref().map(|otherwise| self.series(otherwise));
-                Value::Series(choose(&self.series(condition), &self.series(then), otherwise.as_deref()))
+                Value::Series(self.choose(condition, then, otherwise.as_deref()))
             }
             Expression::Fill(inner, filler) => {
                 let mut points = self.series(inner);
@@ -70,6 +69,17 @@ impl Evaluator<'_, '_> {
             Value::Scalar(number) => number,
             // Parsing refuses it.
             Value::Series(_) => None,
+        }
+    }
+
+    /// By the period for a series as condition; all or nothing of either for a number, in which AWS puts no zeros.
+    fn choose(&self, condition: &Expression, then: &Expression, otherwise: Option<&Expression>) -> Points {
+        let otherwise = otherwise.map_or_else(|| vec![None; self.len], |otherwise| self.series(otherwise));
+        match self.value(condition) {
+            Value::Series(condition) => choose_by_period(&condition, &self.series(then), &otherwise),
+            Value::Scalar(None) => vec![None; self.len],
+            Value::Scalar(Some(0.0)) => otherwise,
+            Value::Scalar(Some(_)) => self.series(then),
         }
     }
 
@@ -153,19 +163,14 @@ fn aggregated(aggregate: Aggregate, values: impl Iterator<Item = Option<f64>>, c
     }
 }
 
-fn choose(condition: &[Option<f64>], then: &[Option<f64>], otherwise: Option<&[Option<f64>]>) -> Points {
-    let at = |points: &[Option<f64>], period: usize| points.get(period).copied().flatten();
-    condition
-        .iter()
-        .enumerate()
-        .map(|(period, condition)| {
-            if (*condition)? == 0.0 {
-                otherwise.and_then(|otherwise| at(otherwise, period))
-            } else {
-                Some(at(then, period).unwrap_or(0.0))
-            }
-        })
-        .collect()
+fn choose_by_period(condition: &[Option<f64>], then: &[Option<f64>], otherwise: &[Option<f64>]) -> Points {
+    let branches = then.iter().zip(otherwise);
+    let chosen = condition.iter().zip(branches).map(|(condition, (then, otherwise))| match condition {
+        None => None,
+        Some(0.0) => *otherwise,
+        Some(_) => then.or(Some(0.0)),
+    });
+    chosen.collect()
 }
 
 fn fill_value(points: &mut [Option<f64>], value: Option<f64>) {
@@ -191,7 +196,8 @@ fn fill_linear(points: &mut [Option<f64>]) {
         if let Some((start, from)) = before {
             #[expect(clippy::cast_precision_loss, reason = "no window has 2^52 periods")]
             let share = |step: usize| step as f64 / (period - start) as f64;
-            for (step, point) in points.iter_mut().take(period).skip(start + 1).enumerate() {
+            let gap = points.get_mut(start + 1..period).unwrap_or_default();
+            for (step, point) in gap.iter_mut().enumerate() {
                 // Weighted, since the difference of two large values may not be finite.
                 let share = share(step + 1);
                 *point = finite(from * (1.0 - share) + after * share);

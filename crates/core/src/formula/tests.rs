@@ -143,10 +143,12 @@ fn one_series_is_reduced_to_a_number() {
 fn the_rest_of_the_functions() {
     check("ABS(b - a)", "5 20 30 -");
     check("IF(c > 2, a, b)", "5 - 30 0");
-    check("IF(1, a, b)", "10 20 30 0");
+    check("IF(1, a, b)", "10 20 30 -");
     check("IF(0, a, b)", "5 0 - -");
     check("IF(0, a)", "- - - -");
-    check("IF(MAX(a) > 25, b)", "5 0 0 0");
+    check("IF(MAX(a) > 25, b)", "5 0 - -");
+    check("IF(-0.5, a)", "10 20 30 -");
+    check("IF(1 / 0, a, b)", "- - - -");
 }
 
 #[test]
