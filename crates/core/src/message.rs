@@ -130,3 +130,6 @@ pub fn format_seconds(seconds: i64) -> String {
 pub fn dedup_key(incident: &IncidentId, level: u32, round: u32) -> String {
     format!("{incident}/{level}.{round}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Valu
         fields.insert("client".to_owned(), json!(format!("{} monitoring", bounded(&notice.service, 100))));
         fields.insert("payload".to_owned(), payload(notice));
         if let Some((runbook, link)) = notice.runbook.as_ref().and_then(|runbook| Some((runbook, runbook.link()?))) {
-            let text = format!("Runbook: {}", bounded(&runbook.title, 150));
+            let text = format!("Runbook: {}", runbook.heading());
             fields.insert("links".to_owned(), json!([{"href": link, "text": text}]));
         }
     }
@@ -42,10 +42,7 @@ pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Valu
 }
 
 fn payload(notice: &Notice) -> Value {
-    let worst = notice.alerts.first().filter(|alert| alert.firing);
-    let value = worst.and_then(|alert| alert.value.map(|value| alert.unit.format(value)));
-    let value = value.map(|value| format!(", {value}")).unwrap_or_default();
-    let summary = format!("{} {}{value} ({})", notice.severity, notice.what(), notice.place());
+    let summary = format!("{} {} ({})", notice.severity, notice.what_and_value(), notice.place());
     json!({
         "summary": bounded(&summary, MAX_SUMMARY),
         "source": notice.place(),
@@ -62,8 +59,8 @@ fn payload(notice: &Notice) -> Value {
 fn details(notice: &Notice) -> Value {
     let mut alerts: Vec<String> = Vec::new();
     for alert in &notice.alerts {
-        let severity = alert.severity.as_str();
-        alerts.push(format!("{severity}: {}, since {}", alert.sentence(), date_and_time(alert.since)));
+        let since = if alert.firing { format!(", since {}", date_and_time(alert.since)) } else { String::new() };
+        alerts.push(format!("{}{since}", alert.sentence()));
         alerts.extend(alert.quotation().map(|quote| format!("\"{quote}\"")));
     }
     alerts.extend(notice.more());

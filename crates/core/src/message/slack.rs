@@ -12,58 +12,67 @@ use crate::catalogue::Severity;
 /// The longest header.
 const MAX_HEADER: usize = 150;
 
-/// The most of one thing that is shown, in characters after escaping. A section has at most six.
+/// The most of one thing that is shown, in characters after escaping. A section has at most four, and a link.
 const MAX_PIECE: usize = 480;
 
 /// The message of an incident, as it is now: for a channel, or in place of the one that is there.
 pub fn blocks(notice: &Notice) -> Value {
-    let header = bounded(&format!("{} {}: {}", mark(notice), notice.label(), notice.what()), MAX_HEADER);
-    let context = format!("*{}*, since {} ({})", escaped(&notice.place()), date(notice.since), notice.duration());
+    let header = bounded(&format!("{} {}: {}", mark(notice), notice.standing(), notice.what()), MAX_HEADER);
+    let context = format!(
+        "*{}*, {} {} ({})",
+        escaped(&notice.place()),
+        notice.since_word(),
+        date(notice.since),
+        notice.duration()
+    );
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": header, "emoji": false}}),
         section(&format!("{context}\n{}", escaped(&notice.reason()))),
     ];
     blocks.extend(notice.alerts.iter().map(alert));
     blocks.extend(notice.more().map(|more| section(&more)));
-    if !is_over(notice) {
+    if !matches!(notice.kind, NoticeKind::Resolved { .. }) {
         blocks.extend(notice.runbook.as_ref().map(runbook));
     }
     blocks.push(footer(notice));
-    message(notice, blocks)
+    message(notice, &blocks)
 }
 
 /// What is new, for the thread of the incident's message.
 pub fn thread_reply(notice: &Notice) -> Value {
-    let mut blocks = vec![section(&format!("*{}*: {}", notice.label(), escaped(&notice.reason())))];
-    if !is_over(notice) && !matches!(notice.kind, NoticeKind::Acknowledged { .. }) {
-        blocks.extend(notice.alerts.iter().map(alert));
-        blocks.extend(notice.more().map(|more| section(&more)));
-    }
+    let reason = escaped(&notice.reason());
+    let mut blocks = match notice.kind {
+        NoticeKind::Acknowledged { .. } | NoticeKind::Resolved { .. } => vec![section(&reason)],
+        NoticeKind::Page { .. } | NoticeKind::Update => {
+            let mut blocks = vec![section(&format!("*{}*: {reason}", notice.label()))];
+            blocks.extend(notice.alerts.iter().map(alert));
+            blocks.extend(notice.more().map(|more| section(&more)));
+            blocks
+        }
+    };
     if matches!(notice.kind, NoticeKind::Page { .. }) {
         blocks.push(footer(notice));
     }
-    message(notice, blocks)
+    message(notice, &blocks)
 }
 
 /// `text` is what a notification on a phone shows, and what is read aloud.
-fn message(notice: &Notice, blocks: Vec<Value>) -> Value {
+fn message(notice: &Notice, blocks: &[Value]) -> Value {
     let label = notice.label();
-    let text =
-        format!("{label}: {} ({}). {}", escaped(&notice.what()), escaped(&notice.place()), escaped(&notice.reason()));
+    let (what, place) = (escaped(&notice.what_and_value()), escaped(&notice.place()));
+    let text = format!("{label}: {what} ({place}). {}", escaped(&notice.reason()));
     json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }
 
 fn alert(alert: &AlertLine) -> Value {
-    let severity = alert.severity.as_str();
-    let mut text = format!("• {severity}: {}, since {}", escaped(&alert.sentence()), date(alert.since));
-    if let Some(quote) = alert.quotation() {
-        text.push_str(&format!("\n```{}```", escaped(&quote)));
-    }
+    let since = if alert.firing { format!(", since {}", date(alert.since)) } else { String::new() };
+    let mut text = format!("• {}{since}", escaped(&alert.sentence()));
+    text.extend(alert.quotation().map(|quote| format!("\n```{}```", escaped(&quote))));
     section(&text)
 }
 
 fn runbook(runbook: &RunbookCard) -> Value {
-    let title = escaped(&runbook.title);
+    let title = escaped(&runbook.heading());
     let mut lines = vec![match runbook.link() {
         Some(link) => format!("*What to do*: <{}|{title}>", link.replace('&', "&amp;")),
         None => format!("*What to do*: {title}"),
@@ -86,10 +95,6 @@ fn section(text: &str) -> Value {
     json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}})
 }
 
-fn is_over(notice: &Notice) -> bool {
-    matches!(notice.kind, NoticeKind::Resolved { .. })
-}
-
 fn mark(notice: &Notice) -> &'static str {
     match (&notice.kind, notice.severity) {
         (NoticeKind::Resolved { .. }, _) => "✅",
@@ -108,6 +113,7 @@ fn date(at: Timestamp) -> String {
 /// Text from outside as text: no mention, no link, no formatting, no end of a code block. `&`, `<` and `>` are escaped
 /// as Slack asks; for the characters of its formatting it has no escape, so others that look alike take their place.
 fn escaped(text: &str) -> String {
+    let text = bounded(text, 4 * MAX_PIECE);
     let mut result = String::with_capacity(text.len());
     let mut length = 0;
     let mut before = ' ';
@@ -124,7 +130,6 @@ fn escaped(text: &str) -> String {
             '*' => "∗",
             '~' => "∼",
             '_' if !inside => "ˍ",
-            _ if character.is_control() => " ",
             _ => character.encode_utf8(&mut buffer),
         };
         length += shown.chars().count();

@@ -2,7 +2,6 @@
 
 use super::wording::{date_and_time, time_of_day};
 use super::{Notice, NoticeKind};
-use crate::alert::bounded;
 use crate::catalogue::Severity;
 
 /// Two concatenated segments of the GSM 7-bit alphabet (3GPP TS 23.040): 153 septets each.
@@ -13,25 +12,26 @@ const SUBJECT_CHARS: usize = 99;
 
 /// A text message: ASCII, and one segment where the title is short, two at most.
 pub fn sms(notice: &Notice) -> String {
-    let state = match notice.kind {
+    let reason = match notice.kind {
         NoticeKind::Page { level: 1, round: 0, .. } => String::new(),
-        _ => format!(" {}.", notice.reason()),
+        _ => ascii(&format!(" {}.", notice.reason())),
     };
     let since = match notice.kind {
         NoticeKind::Resolved { .. } => String::new(),
         _ => format!(" Since {}.", time_of_day(notice.since)),
     };
-    let step = notice.next_step().map_or_else(|| format!(" {}", notice.incident), |(_, command)| format!(" {command}"));
-    let head = ascii(&format!("{} {}: ", notice.label(), notice.place()));
-    let tail = ascii(&format!("{state}{since}{step}"));
+    let step = notice.next_step().map_or_else(|| notice.incident.to_string(), |(_, command)| command);
 
-    let worst = notice.alerts.first().filter(|alert| alert.firing);
-    let value = worst.and_then(|alert| alert.value.map(|value| alert.unit.format(value)));
-    let value = value.map(|value| format!(", {value}")).unwrap_or_default();
-    let value = ascii(&format!("{value}."));
-    let room = SMS_SEPTETS.saturating_sub(septets(&head) + septets(&value) + septets(&tail));
-    let what = cut(&ascii(&notice.what()), room);
-    cut(&format!("{head}{what}{value}{tail}"), SMS_SEPTETS)
+    // What to do about it is never cut; of the rest, each part leaves room for the next.
+    let end = format!("{since} {step}");
+    let room = SMS_SEPTETS.saturating_sub(septets(&end));
+    let place = cut(&ascii(&notice.place()), room / 3);
+    let value = ascii(&notice.value());
+    let head = format!("{} {place}: ", notice.label());
+    let room = room.saturating_sub(septets(&head) + septets(&value) + 1);
+    let what = cut(&ascii(&notice.what()), room - septets(&reason).min(room / 2));
+    let reason = cut(&reason, room.saturating_sub(septets(&what)));
+    format!("{head}{what}{value}.{reason}{end}")
 }
 
 /// Subject and body of an e-mail. The subject fits SNS: ASCII, one line, fewer than 100 characters.
@@ -59,15 +59,15 @@ pub fn terminal(notice: &Notice, colour: bool) -> String {
 fn lines(notice: &Notice) -> Vec<String> {
     let mut lines = vec![
         format!("{}: {}", notice.label(), notice.what()),
-        format!("{}, since {} ({})", notice.place(), date_and_time(notice.since), notice.duration()),
+        format!("{}, {} {} ({})", notice.place(), notice.since_word(), date_and_time(notice.since), notice.duration()),
         notice.reason(),
     ];
     if !notice.alerts.is_empty() {
         lines.push(String::new());
     }
     for alert in &notice.alerts {
-        let severity = alert.severity.as_str();
-        lines.push(format!("- {severity}: {}, since {}", alert.sentence(), time_of_day(alert.since)));
+        let since = if alert.firing { format!(", since {}", time_of_day(alert.since)) } else { String::new() };
+        lines.push(format!("- {}{since}", alert.sentence()));
         lines.extend(alert.quotation().map(|quote| format!("  \"{quote}\"")));
     }
     lines.extend(notice.more().map(|more| format!("- {more}")));
@@ -75,7 +75,7 @@ fn lines(notice: &Notice) -> Vec<String> {
     let is_over = matches!(notice.kind, NoticeKind::Resolved { .. });
     if let Some(runbook) = notice.runbook.as_ref().filter(|_| !is_over) {
         lines.push(String::new());
-        lines.push(format!("What to do: {}", bounded(&runbook.title, 150)));
+        lines.push(format!("What to do: {}", runbook.heading()));
         lines.extend(runbook.first_steps());
         lines.extend(runbook.more_steps());
         lines.extend(runbook.link().map(str::to_owned));
@@ -120,7 +120,9 @@ fn cut(text: &str, room: usize) -> String {
     if septets(text) <= room {
         return text.to_owned();
     }
-    let mut left = room.saturating_sub(3);
+    let Some(mut left) = room.checked_sub(3) else {
+        return String::new();
+    };
     let kept = text.chars().take_while(|character| {
         let needed = septets_of(*character);
         let fits = needed <= left;

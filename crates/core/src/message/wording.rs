@@ -11,6 +11,9 @@ use crate::metric::format_dimensions;
 /// The most of a title, a reason or a step that is shown, in bytes.
 const MAX_LINE: usize = 300;
 
+/// The longest link, in bytes.
+const MAX_LINK: usize = 500;
+
 /// The steps of a runbook that fit into a message; the rest are where the link leads.
 const MAX_STEPS: usize = 3;
 
@@ -25,9 +28,30 @@ impl Notice {
         }
     }
 
+    /// Where the incident stands, whatever the message says: `SEV1`, `SEV1 investigating`.
+    pub(super) fn standing(&self) -> String {
+        match (&self.kind, self.status) {
+            (NoticeKind::Update, Status::Detected) => self.severity.to_string(),
+            (NoticeKind::Update, status) => format!("{} {status}", self.severity),
+            _ => self.label(),
+        }
+    }
+
     /// What is wrong.
     pub(super) fn what(&self) -> String {
         bounded(self.title.trim(), MAX_LINE)
+    }
+
+    /// What is wrong, and the value of the worst alert: `ErrorRate above 10 %, 15 %`.
+    pub(super) fn what_and_value(&self) -> String {
+        format!("{}{}", self.what(), self.value())
+    }
+
+    /// `, 15 %`, if the worst alert fires and has a value.
+    pub(super) fn value(&self) -> String {
+        let worst = self.alerts.first().filter(|alert| alert.firing);
+        let value = worst.and_then(|alert| alert.value.map(|value| alert.unit.format(value)));
+        value.map(|value| format!(", {value}")).unwrap_or_default()
     }
 
     /// `AI Nutritionist production`.
@@ -40,27 +64,29 @@ impl Notice {
         format_seconds(self.at.as_second() - self.since.as_second())
     }
 
-    /// Why this message is sent, and to whom it goes or by whom it was caused.
+    /// `since`, or `began` when it is over.
+    pub(super) fn since_word(&self) -> &'static str {
+        if matches!(self.kind, NoticeKind::Resolved { .. }) { "began" } else { "since" }
+    }
+
+    /// Who is called or who did it, and why.
     pub(super) fn reason(&self) -> String {
         let why = bounded(self.why.trim().trim_end_matches('.'), MAX_LINE);
-        let by = |verb: &str, by: &str| format!("{verb} by {}", bounded(by, 80));
         let lead = match &self.kind {
-            NoticeKind::Page { level, round, team } => {
-                let again = if *round > 0 { format!(", round {}", round + 1) } else { String::new() };
-                format!("Level {level}{again}, {}", bounded(team, 80))
-            }
-            NoticeKind::Update => String::new(),
-            NoticeKind::Acknowledged { by: who } => by("Acknowledged", who),
-            NoticeKind::Resolved { by: who } if who == "recovery" => {
-                format!("Every alert is OK again, after {}", self.duration())
-            }
-            NoticeKind::Resolved { by: who } => format!("{}, after {}", by("Resolved", who), self.duration()),
+            NoticeKind::Page { team, .. } => format!("{} is called", bounded(team, 80)),
+            NoticeKind::Update => return why,
+            NoticeKind::Acknowledged { by } => format!("Acknowledged by {}", bounded(by, 80)),
+            NoticeKind::Resolved { by } if by == "recovery" => format!("Over after {}", self.duration()),
+            NoticeKind::Resolved { by } => format!("Resolved by {} after {}", bounded(by, 80), self.duration()),
         };
-        match (lead.is_empty(), why.is_empty()) {
-            (_, true) => lead,
-            (true, false) => why,
-            (false, false) => format!("{lead}: {why}"),
-        }
+        // Of a command's reason, only what the person added is news.
+        let why = match &self.kind {
+            NoticeKind::Acknowledged { by } | NoticeKind::Resolved { by } => why
+                .strip_prefix(&format!("{by} said so"))
+                .map_or(why.as_str(), |said| said.trim_start_matches([':', ' '])),
+            _ => why.as_str(),
+        };
+        if why.is_empty() { lead } else { format!("{lead}: {why}") }
     }
 
     /// What the reader does next, and the command for it; nothing when it is over.
@@ -85,7 +111,7 @@ impl Notice {
 }
 
 impl AlertLine {
-    /// `ErrorRate above 10 %: 15 %`, `OK again: ErrorRate above 10 %`.
+    /// `critical: ErrorRate above 10 %, measured 15 %`, `OK again: ErrorRate above 10 %`.
     pub(super) fn sentence(&self) -> String {
         let mut text = bounded(self.title.trim(), MAX_LINE);
         let dimensions = format_dimensions(&self.dimensions);
@@ -96,10 +122,7 @@ impl AlertLine {
         if !self.firing {
             return format!("OK again: {text}");
         }
-        match self.numbers(&text) {
-            numbers if numbers.is_empty() => text,
-            numbers => format!("{text}: {numbers}"),
-        }
+        format!("{}: {text}{}", self.severity.as_str(), self.numbers(&text))
     }
 
     /// The value, and the threshold unless it has been said.
@@ -111,9 +134,9 @@ impl AlertLine {
             .map(|(comparison, threshold)| format!("{comparison} {}", self.unit.format(threshold)))
             .filter(|limit| !said.contains(limit.as_str()));
         match (value, limit) {
-            (Some(value), Some(limit)) => format!("{value} (threshold: {limit})"),
-            (Some(value), None) => value,
-            (None, Some(limit)) => format!("threshold: {limit}"),
+            (Some(value), Some(limit)) => format!(", measured {value} (threshold: {limit})"),
+            (Some(value), None) => format!(", measured {value}"),
+            (None, Some(limit)) => format!(" (threshold: {limit})"),
             (None, None) => String::new(),
         }
     }
@@ -125,6 +148,11 @@ impl AlertLine {
 }
 
 impl RunbookCard {
+    /// The title.
+    pub(super) fn heading(&self) -> String {
+        bounded(self.title.trim(), 150)
+    }
+
     /// The first steps, numbered.
     pub(super) fn first_steps(&self) -> Vec<String> {
         let steps = self.steps.iter().take(MAX_STEPS).enumerate();
@@ -144,7 +172,7 @@ impl RunbookCard {
     pub(super) fn link(&self) -> Option<&str> {
         let plain = |character: char| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '|' | '"' | '`');
         let is_web = |url: &&str| url.starts_with("https://") || url.starts_with("http://");
-        self.url.as_deref().filter(is_web).filter(|url| url.len() <= 1000 && url.chars().all(plain))
+        self.url.as_deref().filter(is_web).filter(|url| url.len() <= MAX_LINK && url.chars().all(plain))
     }
 }
 

@@ -1,0 +1,209 @@
+use serde_json::Value;
+
+use super::*;
+use crate::metric::Unit;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn alert_line(title: &str, value: f64, threshold: f64, unit: Unit) -> AlertLine {
+    AlertLine {
+        title: title.to_owned(),
+        firing: true,
+        severity: AlertSeverity::Critical,
+        dimensions: Dimensions::new(),
+        value: Some(value),
+        comparison: Some(Comparison::Above),
+        threshold: Some(threshold),
+        unit,
+        since: at("2026-11-23T03:12:00Z"),
+        quote: None,
+    }
+}
+
+fn notice(kind: NoticeKind, status: Status, why: &str) -> Notice {
+    let mut duration = alert_line(
+        "LambdaDuration{FunctionName=ai-nutritionist-api} above 28 s",
+        29_400.0,
+        28_000.0,
+        Unit::Milliseconds,
+    );
+    duration.dimensions.insert("FunctionName".to_owned(), "ai-nutritionist-api".to_owned());
+    duration.severity = AlertSeverity::High;
+    duration.firing = false;
+    Notice {
+        incident: IncidentId::parse("INC-20261123-0f3a9c1d").unwrap(),
+        kind,
+        severity: Severity::Sev1,
+        status,
+        title: "ErrorRate above 10 %".to_owned(),
+        why: why.to_owned(),
+        service: "AI Nutritionist".to_owned(),
+        environment: "production".to_owned(),
+        since: at("2026-11-23T03:12:00Z"),
+        at: at("2026-11-23T03:30:10Z"),
+        alerts: vec![alert_line("ErrorRate above 10 %", 15.0, 10.0, Unit::Percent), duration],
+        more_alerts: 3,
+        runbook: Some(RunbookCard {
+            name: "high-error-rate".to_owned(),
+            title: "High error rate response".to_owned(),
+            steps: [
+                "Look at the latest deployment.",
+                "Roll it back if errors began with it.",
+                "Check DynamoDB throttles.",
+                "Call the vendor.",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            url: Some("https://wiki.example.com/runbooks/high-error-rate?a=1&b=2".to_owned()),
+        }),
+        dedup_keys: vec!["INC-20261123-0f3a9c1d".to_owned()],
+    }
+}
+
+fn page(level: u32, round: u32, why: &str) -> Notice {
+    let team = "Platform Engineering".to_owned();
+    notice(NoticeKind::Page { level, round, team }, Status::Detected, why)
+}
+
+/// Everything from outside is as bad as it can be.
+fn hostile() -> Notice {
+    let markup = "<!channel> <@U123> <https://evil.example|click> & `x` *b* _i_ ~s~ user_id \u{1b}[2J\u{202e}\r\nBcc: a@example.com";
+    let long = format!("{markup} {}", "<&>".repeat(2000));
+    let mut notice = page(1, 0, &long);
+    notice.title = long.clone();
+    notice.service = format!("Sërvice {markup}");
+    notice.environment = markup.to_owned();
+    let line = AlertLine {
+        title: long.clone(),
+        dimensions: Dimensions::from([("Fun\nction".to_owned(), long.clone())]),
+        value: None,
+        comparison: None,
+        threshold: None,
+        quote: Some(format!("``` {long}")),
+        ..alert_line("", 0.0, 0.0, Unit::None)
+    };
+    notice.alerts = vec![line; MAX_ALERT_LINES];
+    notice.runbook = Some(RunbookCard {
+        name: "r".to_owned(),
+        title: long.clone(),
+        steps: vec![long; 500],
+        url: Some("https://a|<!channel>".to_owned()),
+    });
+    notice
+}
+
+fn all_channels(notice: &Notice) -> String {
+    let json = |value: &Value| serde_json::to_string_pretty(value).unwrap();
+    let (subject, body) = text::email(notice);
+    let event =
+        pagerduty::event(notice, "INC-20261123-0f3a9c1d", "KEY").map_or("nothing".to_owned(), |event| json(&event));
+    let sms = text::sms(notice);
+    format!(
+        "== SMS, {} characters\n{sms}\n== e-mail\n{subject}\n--\n{body}== Slack\n{}\n== Slack, thread\n{}\n== PagerDuty\n{event}\n",
+        sms.len(),
+        json(&slack::blocks(notice)),
+        json(&slack::thread_reply(notice)),
+    )
+}
+
+#[test]
+fn a_first_page_on_every_channel() {
+    insta::assert_snapshot!(all_channels(&page(1, 0, "critical alert: 1 of 1 datapoints breach")));
+}
+
+#[test]
+fn a_later_page_says_why() {
+    insta::assert_snapshot!(all_channels(&page(2, 0, "nobody acknowledged within 5 min, so it goes to level 2 of 2")));
+}
+
+#[test]
+fn an_update_on_every_channel() {
+    insta::assert_snapshot!(all_channels(&notice(
+        NoticeKind::Update,
+        Status::Acknowledged,
+        "LambdaDuration fires, too"
+    )));
+}
+
+#[test]
+fn an_acknowledgement_on_every_channel() {
+    let kind = NoticeKind::Acknowledged { by: "ana".to_owned() };
+    insta::assert_snapshot!(all_channels(&notice(kind, Status::Acknowledged, "ana said so: rolling back")));
+}
+
+#[test]
+fn a_resolution_on_every_channel() {
+    let kind = NoticeKind::Resolved { by: "recovery".to_owned() };
+    let mut notice = notice(kind, Status::Resolved, "every alert was measured OK");
+    notice.alerts.iter_mut().for_each(|alert| alert.firing = false);
+    notice.more_alerts = 0;
+    insta::assert_snapshot!(all_channels(&notice));
+}
+
+#[test]
+fn a_terminal_shows_colour_when_asked() {
+    let notice = page(1, 0, "critical alert: 1 of 1 datapoints breach");
+    assert!(text::terminal(&notice, true).starts_with("\u{1b}[1;31mSEV1: ErrorRate above 10 %\u{1b}[0m\n"));
+    assert!(!text::terminal(&notice, false).contains('\u{1b}'));
+}
+
+#[test]
+fn hostile_text_stays_text_in_slack() {
+    let notice = hostile();
+    for message in [slack::blocks(&notice), slack::thread_reply(&notice)] {
+        let blocks = message["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 50);
+        assert!(message["text"].as_str().unwrap().chars().count() <= 4000);
+        let sections = blocks.iter().filter(|block| block["type"] == "section");
+        for text in sections.map(|block| block["text"]["text"].as_str().unwrap()).chain(message["text"].as_str()) {
+            assert!(text.chars().count() <= 3000, "{} characters", text.chars().count());
+            let markup = text.replace("<!date^", "");
+            assert!(!markup.contains("<!") && !markup.contains("<@") && !markup.contains("<http"), "{text}");
+            assert_eq!(text.matches("```").count() % 2, 0, "{text}");
+            assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+        }
+        let header = &blocks[0];
+        if header["type"] == "header" {
+            assert!(header["text"]["text"].as_str().unwrap().chars().count() <= 150);
+        }
+    }
+    insta::assert_json_snapshot!(slack::thread_reply(&notice)["blocks"][1]);
+}
+
+#[test]
+fn hostile_text_fits_every_other_channel() {
+    let notice = hostile();
+    let later = NoticeKind::Page { level: 2, round: 1, team: "{".repeat(300) };
+    for notice in [notice.clone(), Notice { kind: later, ..notice.clone() }] {
+        let sms = text::sms(&notice);
+        let septets: usize = sms.chars().map(|character| if "^{}\\[]~|".contains(character) { 2 } else { 1 }).sum();
+        assert!(septets <= 306, "{septets}: {sms}");
+        assert!(sms.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'`'), "{sms}");
+        assert!(sms.ends_with(" Since 03:12 UTC. monitorctl incidents acknowledge INC-20261123-0f3a9c1d"), "{sms}");
+    }
+
+    let (subject, body) = text::email(&notice);
+    assert!(subject.len() < 100 && subject.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{subject}");
+    assert!(body.len() < 256 * 1024);
+    assert!(!body.chars().any(|character| character.is_control() && character != '\n'));
+    assert!(!body.lines().any(|line| line.starts_with("Bcc")));
+
+    let event = pagerduty::event(&notice, &"k".repeat(300), "KEY").unwrap();
+    assert!(event["payload"]["summary"].as_str().unwrap().chars().count() <= 1024);
+    assert!(event["dedup_key"].as_str().unwrap().chars().count() <= 255);
+    assert!(event["links"].is_null());
+    assert!(serde_json::to_vec(&event).unwrap().len() < 512 * 1024);
+}
+
+#[test]
+fn every_severity_has_its_own_at_pagerduty() {
+    for (severity, expected) in
+        [(Severity::Sev1, "critical"), (Severity::Sev2, "error"), (Severity::Sev3, "warning"), (Severity::Sev4, "info")]
+    {
+        let notice = Notice { severity, ..page(1, 0, "") };
+        let event = pagerduty::event(&notice, "k", "KEY").unwrap();
+        assert_eq!(event["payload"]["severity"], expected);
+    }
+}
