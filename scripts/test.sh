@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Checks and tests everything; see --help.
+# Some functions are called through `step` and `trap` only, where shellcheck does not see it.
+# shellcheck disable=SC2329
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -43,22 +45,6 @@ misuse() {
   exit 2
 }
 
-checks=yes
-stack=yes
-while (($#)); do
-  case $1 in
-    -h | --help)
-      usage
-      exit 0
-      ;;
-    --no-stack) stack=no ;;
-    --only-stack) checks=no ;;
-    *) misuse "unknown option $1" ;;
-  esac
-  shift
-done
-[[ $checks == yes || $stack == yes ]] || misuse "--no-stack and --only-stack together leave nothing to do"
-
 # The running command has a process group of its own, so that all it started can be stopped with it.
 running=
 work=
@@ -69,8 +55,23 @@ stop_running() {
     running=
   fi
 }
+# A stopped test does not wait for the MiniStack it started, so its end is awaited here, and forced if need be.
+stop_ministacks() {
+  local file pid
+  for file in "$work"/tmp/ministack-*/ministack.pid; do
+    [[ -f $file ]] || continue
+    pid=$(<"$file")
+    kill -TERM "$pid" 2>/dev/null || continue
+    for _ in {1..50}; do
+      sleep 0.2
+      kill -0 "$pid" 2>/dev/null || continue 2
+    done
+    kill -KILL "$pid" 2>/dev/null || true
+  done
+}
 clean_up() {
   stop_running
+  if [[ $work ]]; then stop_ministacks; fi
   if [[ $work ]]; then rm -rf "$work"; fi
 }
 trap clean_up EXIT
@@ -130,63 +131,84 @@ resolve_catalogue() {
   "$CARGO_TARGET_DIR/debug/monitorctl" catalogue resolve --out "$1"
 }
 
-need cargo "install Rust from https://rustup.rs"
-need cc "install a C compiler (Debian and Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
-need python3 "install Python 3.10 or newer"
-if [[ $stack == yes ]]; then
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-    fail "$(python3 --version) is too old for the stack test's tools; install Python 3.10 or newer, or use --no-stack"
-fi
+# In a function, so that bash has read all of it before the first step: a run survives an edit of this file.
+main() {
+  local checks=yes stack=yes nextest=no tools
+  while (($#)); do
+    case $1 in
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      --no-stack) stack=no ;;
+      --only-stack) checks=no ;;
+      *) misuse "unknown option $1" ;;
+    esac
+    shift
+  done
+  [[ $checks == yes || $stack == yes ]] || misuse "--no-stack and --only-stack together leave nothing to do"
 
-if cargo nextest --version >/dev/null 2>&1; then nextest=yes; else nextest=no; fi
-
-if [[ $checks == yes ]]; then
-  step "scripts" check_scripts
-  step "format" cargo fmt --all --check
-  step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
-  if [[ ! -d ../shared ]]; then
-    skip "tests against reference data" "there is no ../shared beside the clone"
+  need cargo "install Rust from https://rustup.rs"
+  need cc "install a C compiler (Debian and Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
+  need python3 "install Python 3.10 or newer"
+  if [[ $stack == yes ]]; then
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+      fail "$(python3 --version) is too old for the stack test's tools; install Python 3.10 or newer, or use --no-stack"
   fi
-  # The stack test is marked as ignored, so it is only compiled here.
-  if [[ $nextest == yes ]]; then
-    step "tests" cargo nextest run --workspace --locked --no-fail-fast
-    # nextest does not run the examples in the documentation.
-    step "documentation examples" cargo test --workspace --locked --doc --quiet
-  else
-    step "tests" cargo test --workspace --locked --no-fail-fast --quiet
-  fi
-  if [[ -d crates/track/python ]]; then
-    step "Python tests" python3 -m unittest discover -s crates/track/python -t crates/track/python
-  else
-    skip "Python tests" "there is no crates/track/python"
-  fi
-fi
 
-if [[ $stack == yes ]]; then
-  # Named after what is in it: a change of a version makes a new one.
-  tools=$cache/python-$(cksum <scripts/requirements-test.txt | cut -d ' ' -f 1)
-  if [[ ! -f $tools/complete ]]; then
-    step "Python tools" install_python_tools "$tools"
+  if cargo nextest --version >/dev/null 2>&1; then nextest=yes; fi
+
+  if [[ $checks == yes ]]; then
+    step "scripts" check_scripts
+    step "format" cargo fmt --all --check
+    step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+    if [[ ! -d ../shared ]]; then
+      skip "tests against reference data" "there is no ../shared beside the clone"
+    fi
+    # The stack test is marked as ignored, so it is only compiled here.
+    if [[ $nextest == yes ]]; then
+      step "tests" cargo nextest run --workspace --locked --no-fail-fast
+      # nextest does not run the examples in the documentation.
+      step "documentation examples" cargo test --workspace --locked --doc --quiet
+    else
+      step "tests" cargo test --workspace --locked --no-fail-fast --quiet
+    fi
+    if [[ -d crates/track/python ]]; then
+      step "Python tests" python3 -m unittest discover -s crates/track/python -t crates/track/python
+    else
+      skip "Python tests" "there is no crates/track/python"
+    fi
   fi
-  work=$(mktemp -d)
 
-  # A development build: it shares what the tests have compiled.
-  step "monitorctl" cargo build --locked -p monitorctl
-  step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json"
-  [[ -s $work/catalogue.json ]] ||
-    fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
-  step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json" \
-    monitoring incident-response
+  if [[ $stack == yes ]]; then
+    # Named after what is in it: a change of a version makes a new one.
+    tools=$cache/python-$(cksum <scripts/requirements-test.txt | cut -d ' ' -f 1)
+    if [[ ! -f $tools/complete ]]; then
+      step "Python tools" install_python_tools "$tools"
+    fi
+    work=$(mktemp -d)
 
-  # What a stopped test leaves behind goes with the folder.
-  mkdir "$work/tmp"
-  export TMPDIR=$work/tmp
-  export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips
-  if [[ $nextest == yes ]]; then
-    step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only
-  else
-    step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored
+    # A development build: it shares what the tests have compiled.
+    step "monitorctl" cargo build --locked -p monitorctl
+    step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json"
+    [[ -s $work/catalogue.json ]] ||
+      fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
+    step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json" \
+      monitoring incident-response
+
+    # What a stopped test leaves behind goes with the folder.
+    mkdir "$work/tmp"
+    export TMPDIR=$work/tmp
+    export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips
+    if [[ $nextest == yes ]]; then
+      step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only
+    else
+      step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored
+    fi
   fi
-fi
 
-printf '\nAll passed, %d s.\n' "$SECONDS"
+  printf '\nAll passed, %d s.\n' "$SECONDS"
+  exit
+}
+
+main "$@"

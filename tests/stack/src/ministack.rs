@@ -45,7 +45,7 @@ impl MiniStack {
 
     fn spawn() -> Self {
         let program = path_from_env("MINISTACK");
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = tempfile::Builder::new().prefix("ministack-").tempdir().expect("a temporary folder");
         let port = free_port();
         let output = File::create(folder.path().join("ministack.log")).expect("a log file");
         let process = Command::new(&program)
@@ -65,6 +65,8 @@ impl MiniStack {
             .stderr(output)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        // For scripts/test.sh, which stops it if this process cannot any more.
+        fs::write(folder.path().join("ministack.pid"), process.id().to_string()).expect("a pid file");
         Self { process, port, folder }
     }
 
