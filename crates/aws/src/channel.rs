@@ -5,8 +5,6 @@ mod pagerduty;
 mod slack;
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt::Write;
 use std::time::Duration;
 
 use monitoring_core::alert::bounded;
@@ -15,7 +13,7 @@ use monitoring_core::incident::SlackThread;
 use monitoring_core::message::{Notice, text};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::http::{Answer, Http, HttpError};
+use crate::http::{Answer, Http, HttpError, causes};
 use crate::outside::{Outside, Publication};
 use crate::secrets::{SecretError, Secrets, Settings};
 
@@ -185,13 +183,13 @@ enum Attempt<T> {
 
 impl Channels {
     /// Makes a request with a secret; where that is refused, once more with the secret read anew.
-    async fn with_secret<T>(
+    async fn with_secret<T, F: Future<Output = Attempt<T>>>(
         &self,
         setting: &str,
-        request: impl AsyncFn(&SecretString) -> Attempt<T>,
+        request: impl Fn(SecretString) -> F,
     ) -> Result<T, DeliveryError> {
         let secret = self.secrets.get(setting).await.map_err(DeliveryError::from)?;
-        let refusal = match request(&secret).await {
+        let refusal = match request(secret.clone()).await {
             Attempt::Done(done) => return Ok(done),
             Attempt::Failed(error) => return Err(error),
             Attempt::SecretRefused(error) => error,
@@ -199,7 +197,7 @@ impl Channels {
         let Some(secret) = self.secrets.reload(setting, &secret).await.map_err(DeliveryError::from)? else {
             return Err(refusal);
         };
-        match request(&secret).await {
+        match request(secret).await {
             Attempt::Done(done) => Ok(done),
             Attempt::Failed(error) | Attempt::SecretRefused(error) => Err(error),
         }
@@ -227,28 +225,16 @@ impl DeliveryError {
     }
 
     fn from_http(receiver: &str, error: &HttpError) -> Self {
-        let reason = format!("{receiver}: {}", chain(error));
+        let reason = format!("{receiver}: {}", causes(error));
         if error.is_retryable() { Self::retry(None, &reason) } else { Self::permanent(&reason) }
     }
 }
 
 impl From<SecretError> for DeliveryError {
     fn from(error: SecretError) -> Self {
-        let reason = chain(&error);
+        let reason = causes(&error);
         if error.is_retryable() { Self::retry(None, &reason) } else { Self::permanent(&reason) }
     }
-}
-
-/// The error and its causes, in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// What a receiver said, without the secret that it may quote. Of a URL, each long part is a secret too.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -181,6 +181,10 @@ impl Http {
 /// The AWS configuration of this process: region, credentials and `AWS_ENDPOINT_URL` as every AWS tool finds them, with
 /// this HTTP client, and without retries.
 pub async fn sdk_config(http: &Http) -> SdkConfig {
+    sdk_config_loader(http).load().await
+}
+
+fn sdk_config_loader(http: &Http) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(http.timeouts.connect)
         .read_timeout(AWS_OPERATION_TIMEOUT)
@@ -193,8 +197,18 @@ pub async fn sdk_config(http: &Http) -> SdkConfig {
         .timeout_config(timeouts)
         // Bodies are buffered, and the time-outs bound them.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .load()
-        .await
+}
+
+/// An error and its causes, in one line. Debug forms are not for logs: they may hold a whole answer.
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 fn build(timeouts: Timeouts) -> Result<reqwest::Client, HttpError> {
@@ -336,6 +350,16 @@ mod tests {
         ] {
             assert_eq!(parse_retry_after(value, now), expected.map(Duration::from_secs), "{value}");
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_retries_beneath_us_and_everything_ends() {
+        let http = Http::default();
+        let config = sdk_config_loader(&http).region("us-east-1").load().await;
+        assert_eq!(config.retry_config().map(RetryConfig::max_attempts), Some(1));
+        let operation = config.timeout_config().and_then(TimeoutConfig::operation_timeout);
+        assert_eq!(operation, Some(AWS_OPERATION_TIMEOUT));
+        assert!(config.http_client().is_some());
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub type SeriesAnswer = Result<Vec<Series>, String>;
 pub struct AlarmState {
     /// With the environment's suffix.
     pub name: String,
-    /// Whether it is in ALARM; `None` for INSUFFICIENT_DATA.
+    /// Whether it is in ALARM; `None` for `INSUFFICIENT_DATA`.
     pub in_alarm: Option<bool>,
     /// Since when.
     pub since: Timestamp,

@@ -6,8 +6,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aws_config::SdkConfig;
-use aws_sdk_ssm::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ssm::operation::get_parameter::GetParameterError;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::http::causes;
 
 /// Marks the value of a setting as the name of a parameter.
 const PARAMETER_PREFIX: &str = "ssm:";
@@ -199,7 +202,7 @@ impl Secrets {
         let client = self.inner.parameter_store.get_or_init(|| aws_sdk_ssm::Client::new(aws));
         let output = match client.get_parameter().name(&name).with_decryption(true).send().await {
             Ok(output) => output,
-            Err(error) => return Err(classify(error, setting, name)),
+            Err(error) => return Err(classify(&error, setting, name)),
         };
         let Some(value) =
             output.parameter.and_then(|parameter| parameter.value).filter(|value| !value.trim().is_empty())
@@ -218,20 +221,14 @@ enum Source {
     Parameter(String),
 }
 
-fn classify<E>(error: SdkError<E>, setting: String, parameter: String) -> SecretError
-where
-    SdkError<E>: ProvideErrorMetadata,
-    E: std::error::Error + Send + Sync + 'static,
-{
+fn classify(error: &SdkError<GetParameterError>, setting: String, parameter: String) -> SecretError {
     match error.code() {
-        Some("ParameterNotFound" | "ParameterVersionNotFound" | "ValidationException" | "InvalidKeyId") => {
+        Some("ParameterNotFound" | "ParameterVersionNotFound" | "ValidationException") => {
             SecretError::NoParameter { setting, parameter }
         }
         Some("AccessDeniedException" | "AccessDenied") => SecretError::Refused { setting, parameter },
-        _ => {
-            let reason = format!("{}", DisplayErrorContext(&error));
-            SecretError::Unavailable { setting, parameter, reason }
-        }
+        // Only what the error says of itself: its debug form has the answer, and that may have the secret.
+        _ => SecretError::Unavailable { setting, parameter, reason: causes(error) },
     }
 }
 

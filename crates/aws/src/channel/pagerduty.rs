@@ -21,7 +21,7 @@ impl Channels {
         // A key that is refused for good must not keep the others open.
         let mut refused = None;
         for key in keys {
-            match self.send_event(setting, delivery, key).await {
+            match self.with_secret(setting, |routing_key| self.send_event(delivery, key, routing_key)).await {
                 Ok(()) => {}
                 Err(error) if error.kind == DeliveryErrorKind::Permanent => refused = Some(error),
                 Err(error) => return Err(error),
@@ -30,28 +30,23 @@ impl Channels {
         refused.map_or(Ok(Receipt::Accepted { thread: None }), Err)
     }
 
-    async fn send_event(&self, setting: &str, delivery: Delivery<'_>, key: &str) -> Result<(), DeliveryError> {
-        let request = async |routing_key: &SecretString| {
-            let Some(event) = pagerduty::event(delivery.notice, key, routing_key.expose_secret()) else {
-                return Attempt::Done(());
-            };
-            match self.http.post_json(&self.endpoints.pagerduty_events, None, &event).await {
-                Ok(answer) if matches!(answer.status, 200..=299) => Attempt::Done(()),
-                Ok(answer) => {
-                    let error = DeliveryError::from_answer("PagerDuty", &answer, routing_key);
-                    // A routing key that is not known is answered with 400, and named in the reason.
-                    let said = answer.body.to_ascii_lowercase();
-                    let key_refused =
-                        answer.status == 400 && (said.contains("routing_key") || said.contains("routing key"));
-                    if matches!(answer.status, 401 | 403) || key_refused {
-                        Attempt::SecretRefused(error)
-                    } else {
-                        Attempt::Failed(error)
-                    }
-                }
-                Err(error) => Attempt::Failed(DeliveryError::from_http("PagerDuty", &error)),
-            }
+    async fn send_event(&self, delivery: Delivery<'_>, dedup_key: &str, routing_key: SecretString) -> Attempt<()> {
+        let Some(event) = pagerduty::event(delivery.notice, dedup_key, routing_key.expose_secret()) else {
+            return Attempt::Done(());
         };
-        self.with_secret(setting, request).await
+        let answer = match self.http.post_json(&self.endpoints.pagerduty_events, None, &event).await {
+            Ok(answer) if matches!(answer.status, 200..=299) => return Attempt::Done(()),
+            Ok(answer) => answer,
+            Err(error) => return Attempt::Failed(DeliveryError::from_http("PagerDuty", &error)),
+        };
+        let error = DeliveryError::from_answer("PagerDuty", &answer, &routing_key);
+        // A routing key that is not known is answered with 400, and named in the reason.
+        let said = answer.body.to_ascii_lowercase();
+        let is_unknown = answer.status == 400 && (said.contains("routing_key") || said.contains("routing key"));
+        if matches!(answer.status, 401 | 403) || is_unknown {
+            Attempt::SecretRefused(error)
+        } else {
+            Attempt::Failed(error)
+        }
     }
 }

@@ -19,23 +19,8 @@ impl Channels {
         setting: &str,
         delivery: Delivery<'_>,
     ) -> Result<Receipt, DeliveryError> {
-        let body = slack::blocks(delivery.notice);
-        let request =
-            async |webhook: &SecretString| match self.http.post_json(webhook.expose_secret(), None, &body).await {
-                Ok(answer) if answer.status == 200 => Attempt::Done(Receipt::Accepted { thread: None }),
-                Ok(answer) => {
-                    let error = DeliveryError::from_answer("Slack", &answer, webhook);
-                    // A webhook that was withdrawn is answered with 404 and `no_service`, `no_team` or `no_active_hooks`.
-                    let gone = answer.status == 404 && answer.body.trim_start().starts_with("no_");
-                    if matches!(answer.status, 401 | 403) || gone {
-                        Attempt::SecretRefused(error)
-                    } else {
-                        Attempt::Failed(error)
-                    }
-                }
-                Err(error) => Attempt::Failed(DeliveryError::from_http("Slack", &error)),
-            };
-        self.with_secret(setting, request).await
+        let message = slack::blocks(delivery.notice);
+        self.with_secret(setting, |webhook| self.post_to_webhook(&message, webhook)).await
     }
 
     pub(super) async fn deliver_by_bot(
@@ -85,37 +70,60 @@ impl Channels {
         Ok(Receipt::Accepted { thread })
     }
 
-    /// Calls a method of the Web API. An error inside of a 200 is an error.
     async fn call_slack(&self, setting: &str, method: &str, body: &Value) -> Result<Value, CallError> {
-        let url = format!("{}/{method}", self.endpoints.slack_api);
-        let request = async |token: &SecretString| {
-            let answer = match self.http.post_json(&url, Some(token), body).await {
-                Ok(answer) if answer.status == 200 => answer,
-                Ok(answer) if matches!(answer.status, 401 | 403) => {
-                    return Attempt::SecretRefused(DeliveryError::from_answer("Slack", &answer, token));
-                }
-                Ok(answer) => return Attempt::Failed(DeliveryError::from_answer("Slack", &answer, token)),
-                Err(error) => return Attempt::Failed(DeliveryError::from_http("Slack", &error)),
-            };
-            let Ok(value) = serde_json::from_str::<Value>(&answer.body) else {
-                let reason = format!("Slack {method}: the answer is not JSON");
-                return Attempt::Failed(DeliveryError::retry(answer.retry_after, &reason));
-            };
-            if value.get("ok").and_then(Value::as_bool) == Some(true) {
-                return Attempt::Done(Ok(value));
-            }
-            let code = value.get("error").and_then(Value::as_str).unwrap_or("no error code").to_owned();
-            let reason = format!("Slack {method}: {}", redacted(&code, token));
-            match verdict(&code) {
-                Verdict::TokenRefused => Attempt::SecretRefused(DeliveryError::permanent(&reason)),
-                Verdict::Transient => Attempt::Failed(DeliveryError::retry(answer.retry_after, &reason)),
-                Verdict::Permanent => Attempt::Done(Err((code, DeliveryError::permanent(&reason)))),
-            }
-        };
-        match self.with_secret(setting, request).await {
+        match self.with_secret(setting, |token| self.post_to_slack(method, body, token)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err((code, delivery))) => Err(CallError { code: Some(code), delivery }),
             Err(delivery) => Err(CallError { code: None, delivery }),
+        }
+    }
+
+    async fn post_to_webhook(&self, message: &Value, webhook: SecretString) -> Attempt<Receipt> {
+        let answer = match self.http.post_json(webhook.expose_secret(), None, message).await {
+            Ok(answer) if answer.status == 200 => return Attempt::Done(Receipt::Accepted { thread: None }),
+            Ok(answer) => answer,
+            Err(error) => return Attempt::Failed(DeliveryError::from_http("Slack", &error)),
+        };
+        let error = DeliveryError::from_answer("Slack", &answer, &webhook);
+        // A webhook that was withdrawn is answered with 404 and `no_service`, `no_team` or `no_active_hooks`.
+        let is_gone = answer.status == 404 && answer.body.trim_start().starts_with("no_");
+        if matches!(answer.status, 401 | 403) || is_gone {
+            Attempt::SecretRefused(error)
+        } else {
+            Attempt::Failed(error)
+        }
+    }
+
+    /// One request to the Web API. An error within a 200 is an error; one that is final comes with its code.
+    async fn post_to_slack(
+        &self,
+        method: &str,
+        body: &Value,
+        token: SecretString,
+    ) -> Attempt<Result<Value, (String, DeliveryError)>> {
+        let url = format!("{}/{method}", self.endpoints.slack_api);
+        let answer = match self.http.post_json(&url, Some(&token), body).await {
+            Ok(answer) if answer.status == 200 => answer,
+            Ok(answer) => {
+                let error = DeliveryError::from_answer("Slack", &answer, &token);
+                let is_refused = matches!(answer.status, 401 | 403);
+                return if is_refused { Attempt::SecretRefused(error) } else { Attempt::Failed(error) };
+            }
+            Err(error) => return Attempt::Failed(DeliveryError::from_http("Slack", &error)),
+        };
+        let Ok(value) = serde_json::from_str::<Value>(&answer.body) else {
+            let reason = format!("Slack {method}: the answer is not JSON");
+            return Attempt::Failed(DeliveryError::retry(answer.retry_after, &reason));
+        };
+        if value.get("ok").and_then(Value::as_bool) == Some(true) {
+            return Attempt::Done(Ok(value));
+        }
+        let code = value.get("error").and_then(Value::as_str).unwrap_or("no error code").to_owned();
+        let reason = format!("Slack {method}: {}", redacted(&code, &token));
+        match verdict(&code) {
+            Verdict::TokenRefused => Attempt::SecretRefused(DeliveryError::permanent(&reason)),
+            Verdict::Transient => Attempt::Failed(DeliveryError::retry(answer.retry_after, &reason)),
+            Verdict::Permanent => Attempt::Done(Err((code, DeliveryError::permanent(&reason)))),
         }
     }
 }

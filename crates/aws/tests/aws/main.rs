@@ -1,3 +1,5 @@
 //! The network side against servers on loopback.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod channels;
+mod http;
