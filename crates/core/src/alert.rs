@@ -16,6 +16,10 @@ use crate::rule::{Outcome, Verdict};
 /// The version of the stored form of an alert and of the message that publishes a change.
 pub const SCHEMA: u32 = 1;
 
+/// How many changes of one alert wait for publication at most; beyond it the oldest are dropped, since what counts is
+/// where the alert stands.
+pub const MAX_UNPUBLISHED: usize = 8;
+
 /// The fingerprint of an alert: `lambda-duration{FunctionName=api}`; for a `CloudWatch` alarm with its level behind it:
 /// `error-rate/critical`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -200,8 +204,9 @@ pub struct Alert {
     pub firing: Option<Episode>,
     /// Grows by one with every write.
     pub version: u64,
-    /// A change that is not yet known to be published. Written together with the state.
-    pub unpublished: Option<AlertChange>,
+    /// Changes that are not yet known to be published, oldest first; at most [`MAX_UNPUBLISHED`]. Written together with
+    /// the state.
+    pub unpublished: Vec<AlertChange>,
 }
 
 /// A time in which an alert fires.
@@ -286,14 +291,15 @@ pub fn step(
     }
     let key = AlertKey::new(&rule.name, dimensions, None);
     let closed = episode.filter(|_| firing.is_none());
-    let unpublished = publish
-        .map(|change| {
-            let level = firing.as_ref().or(closed).and_then(|episode| rank(&episode.level)).unwrap_or_default();
-            let since = firing.as_ref().or(closed).map_or(now, |episode| episode.since);
-            let change = ChangeOf { state: change, level, value: verdict.value, at: now, since };
-            change_for(rule, metric, dimensions, change, reason.clone())
-        })
-        .or_else(|| before.and_then(|alert| alert.unpublished.clone()));
+    let mut unpublished = before.map(|alert| alert.unpublished.clone()).unwrap_or_default();
+    unpublished.extend(publish.map(|change| {
+        let level = firing.as_ref().or(closed).and_then(|episode| rank(&episode.level)).unwrap_or_default();
+        let since = firing.as_ref().or(closed).map_or(now, |episode| episode.since);
+        let change = ChangeOf { state: change, level, value: verdict.value, at: now, since };
+        change_for(rule, metric, dimensions, change, reason.clone())
+    }));
+    let surplus = unpublished.len().saturating_sub(MAX_UNPUBLISHED);
+    unpublished.drain(..surplus);
     let since = before.filter(|alert| alert.state == state).map_or(now, |alert| alert.since);
     let alert = Alert {
         schema: SCHEMA,
@@ -350,7 +356,7 @@ pub fn change_for(
         severity,
         title: title_of(rule, metric, dimensions, comparison.zip(threshold)),
         dimensions: dimensions.clone(),
-        value: change.value,
+        value: change.value.and_then(storable),
         comparison,
         threshold,
         unit: metric.unit,
@@ -387,6 +393,16 @@ pub fn fnv1a(parts: &[&str]) -> u64 {
         }
     }
     hash
+}
+
+/// The value as `DynamoDB` can keep it: it takes numbers from 1e-130 to 9.9e125 in size, with 38 digits. What is smaller
+/// is zero, what is greater or not finite is left out.
+pub fn storable(value: f64) -> Option<f64> {
+    match value.abs() {
+        size if size < 1e-120 => Some(0.0),
+        size if size < 1e120 => Some(value),
+        _ => None,
+    }
 }
 
 /// At most `max` bytes of the text, control characters and bidirectional overrides replaced by a space, with an

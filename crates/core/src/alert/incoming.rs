@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, SCHEMA, bounded, change_for, fnv1a};
+use super::{AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, SCHEMA, bounded, change_for, fnv1a, storable};
 use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
 use crate::decide::{Action, Command};
 use crate::incident::{IncidentId, Status};
@@ -45,6 +45,8 @@ pub enum Incoming {
 pub struct Record {
     /// Id at the queue, for the answer that says which records failed.
     pub message_id: Option<String>,
+    /// How often the queue has handed it out; 1 for what comes from elsewhere.
+    pub receive_count: u32,
     /// What it says; `None` for one that says nothing about an incident, such as an alarm without enough data.
     pub change: Option<AlertChange>,
     /// Why there is no change, or why it was not recognised.
@@ -79,7 +81,7 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
         };
     }
     let (change, note) = split(parse_message(event, &event.to_string(), context));
-    Incoming::Records { from_queue: false, records: vec![Record { message_id: None, change, note }] }
+    Incoming::Records { from_queue: false, records: vec![Record { message_id: None, receive_count: 1, change, note }] }
 }
 
 fn parse_record(record: &Value, context: Context<'_>) -> Record {
@@ -98,7 +100,9 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
         _ => unrecognised("neither an SNS nor an SQS record", &record.to_string(), context),
     };
     let (change, note) = split(parsed);
-    Record { message_id, change, note }
+    let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str);
+    let receive_count = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
+    Record { message_id, receive_count, change, note }
 }
 
 /// What a message came to: a change with a note if it was not recognised, or nothing and the reason.
@@ -157,6 +161,8 @@ fn own_change(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
         dimensions: bounded_dimensions(change.dimensions),
         runbook: change.runbook.filter(|runbook| context.catalogue.runbooks.contains_key(runbook)),
         rule: change.rule.map(|rule| bounded(&rule, MAX_TITLE)),
+        value: change.value.and_then(storable),
+        threshold: change.threshold.and_then(storable),
         at,
         since: change.since.min(at),
         ..change
@@ -244,9 +250,9 @@ fn alarm(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
         severity: Severity::Sev3,
         title: bounded(&format!("CloudWatch alarm {name}"), MAX_TITLE),
         dimensions: Dimensions::new(),
-        value,
+        value: value.and_then(storable),
         comparison: None,
-        threshold: message.pointer("/Trigger/Threshold").and_then(Value::as_f64),
+        threshold: message.pointer("/Trigger/Threshold").and_then(Value::as_f64).and_then(storable),
         unit: Unit::None,
         at,
         since: at,

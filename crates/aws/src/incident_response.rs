@@ -1,0 +1,312 @@
+//! The incident-response handler: load, decide, commit, claim, perform, mark done.
+
+mod perform;
+mod unrecorded;
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::Timestamp;
+use monitoring_core::alert::incoming::{self, Context, Incoming, Record};
+use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
+use monitoring_core::catalogue::{Catalogue, environment_suffix};
+use monitoring_core::decide::{Command, Event, Policy, decide};
+use monitoring_core::incident::{Incident, IncidentId};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::channel::Channels;
+use crate::outside::Outside;
+use crate::store::{Commit, Store, StoreError};
+
+/// How often a decision is made anew because another writer was first, before the record goes back to the queue. With
+/// 16 writers on one incident the last one is through after 16 rounds.
+const MAX_CONFLICTS: u32 = 40;
+
+/// How many groups or incidents are worked on at the same time.
+const CONCURRENCY: usize = 8;
+
+/// How many events one transaction takes: each may write a journal entry or two, and `DynamoDB` takes 100 writes.
+const MAX_EVENTS: usize = 20;
+
+/// The incident-response function, without Lambda around it.
+#[derive(Debug)]
+pub struct Responder<O> {
+    store: Store,
+    channels: Channels,
+    outside: O,
+    catalogue: Catalogue,
+    environment: String,
+}
+
+/// What an invocation did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Response {
+    /// The records that the queue shall hand out again.
+    #[serde(rename = "batchItemFailures")]
+    pub batch_item_failures: Vec<BatchItemFailure>,
+    /// Every incident touched, also by a duplicate.
+    pub incidents: Vec<Touched>,
+    /// What was not recognised or changed nothing, and why.
+    pub notes: Vec<String>,
+}
+
+/// A record that failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct BatchItemFailure {
+    /// Its id at the queue.
+    #[serde(rename = "itemIdentifier")]
+    pub item_identifier: String,
+}
+
+/// An incident that an invocation touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Touched {
+    /// Its name.
+    pub id: String,
+    /// `SEV1` to `SEV4`.
+    pub severity: String,
+    /// Lower case.
+    pub status: String,
+    /// What to do.
+    pub runbook: Option<String>,
+    /// What it is about.
+    pub group: String,
+    /// What is wrong.
+    pub title: String,
+    /// Whether anything was written.
+    pub changed: bool,
+    /// What was decided on each event, and why.
+    pub reasons: Vec<String>,
+}
+
+/// Why an invocation as a whole failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// The store failed, and there is no queue to put the records back to.
+    #[error("nothing was recorded")]
+    Store(#[from] StoreError),
+    /// A command that cannot be carried out; the text says why and what to do.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl<O: Outside> Responder<O> {
+    /// A responder over these tables, channels and catalogue.
+    pub fn new(store: Store, channels: Channels, outside: O, catalogue: Catalogue, environment: String) -> Self {
+        Self { store, channels, outside, catalogue, environment }
+    }
+
+    /// Handles one event: records of SNS or SQS, the minute tick, or a command.
+    pub async fn handle(&self, event: &Value, now: Timestamp) -> Result<Response, HandleError> {
+        let suffix = environment_suffix(&self.environment);
+        match incoming::parse(event, Context { catalogue: &self.catalogue, suffix: &suffix, now }) {
+            Incoming::Records { from_queue, records } => self.records(records, from_queue, now).await,
+            Incoming::Tick => Ok(self.tick(now).await?),
+            Incoming::Command(command) => self.command(command, now).await,
+            Incoming::BadCommand(reason) => Err(HandleError::Refused(reason)),
+        }
+    }
+
+    async fn records(&self, records: Vec<Record>, from_queue: bool, now: Timestamp) -> Result<Response, HandleError> {
+        let mut response = Response::default();
+        let mut groups: BTreeMap<GroupKey, Vec<(Record, AlertChange)>> = BTreeMap::new();
+        for record in records {
+            if let Some(note) = &record.note {
+                tracing::warn!(message_id = record.message_id, note, "a record says nothing that is known");
+                response.notes.push(note.clone());
+            }
+            if let Some(change) = record.change.clone() {
+                groups.entry(change.group.clone()).or_default().push((record, change));
+            }
+        }
+        let outcomes = stream::iter(groups)
+            .map(|(group, members)| async move { (self.group(&group, &members, now).await, members) })
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        for (outcome, members) in outcomes {
+            match outcome {
+                Ok(touched) => response.incidents.extend(touched),
+                Err(error) => {
+                    let ids = members.iter().filter_map(|(record, _)| record.message_id.clone());
+                    response.batch_item_failures.extend(ids.map(|item_identifier| BatchItemFailure { item_identifier }));
+                    tracing::error!(error = &error as &dyn std::error::Error, "records could not be recorded");
+                    if !matches!(error, StoreError::Conflict { .. }) {
+                        self.page_unrecorded(&members, &error, now).await;
+                    }
+                    if !from_queue {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        response.incidents.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(response)
+    }
+
+    /// Takes the changes of one group in, in the order of their times, the worst first among equals.
+    async fn group(
+        &self,
+        group: &GroupKey,
+        members: &[(Record, AlertChange)],
+        now: Timestamp,
+    ) -> Result<Vec<Touched>, StoreError> {
+        let mut changes: Vec<&AlertChange> = members.iter().map(|(_, change)| change).collect();
+        changes.sort_by_key(|change| (change.at, std::cmp::Reverse(change.severity)));
+        let events: Vec<Event> = changes.into_iter().cloned().map(Event::Alert).collect();
+        let mut touched: Vec<Touched> = Vec::new();
+        let mut rest = events.as_slice();
+        while !rest.is_empty() {
+            let batch = rest.get(..MAX_EVENTS.min(rest.len())).unwrap_or(rest);
+            let Some(decided) = self.decide_and_commit(Target::Group(group), batch, now).await? else { break };
+            rest = rest.get(decided.consumed.max(1)..).unwrap_or_default();
+            if decided.changed {
+                self.perform_logged(&decided.incident.id, now).await;
+            }
+            merge(&mut touched, decided);
+        }
+        Ok(touched)
+    }
+
+    /// Loads, decides and writes until nobody else was first. `None` when there is no incident and none is called for.
+    async fn decide_and_commit(
+        &self,
+        target: Target<'_>,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<Option<Decided>, StoreError> {
+        let policy = Policy { catalogue: &self.catalogue, environment: &self.environment };
+        let mut conflicts = 0;
+        loop {
+            let before = match target {
+                Target::Group(group) => self.store.latest(group).await?,
+                Target::Incident(id) => self.store.incident(id).await?,
+            };
+            let decision = decide(policy, before.as_ref(), events, now);
+            let reasons: Vec<String> = decision.outcomes.into_iter().map(|outcome| outcome.reason).collect();
+            let Some(incident) = decision.incident else {
+                tracing::info!(?reasons, "no incident");
+                return Ok(None);
+            };
+            let changed = !decision.entries.is_empty();
+            if changed {
+                let commit =
+                    Commit { before: before.as_ref(), after: &incident, entries: &decision.entries, effects: &decision.effects };
+                match self.store.commit(commit).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_conflict() && conflicts < MAX_CONFLICTS => {
+                        conflicts += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            tracing::info!(incident = %incident.id, severity = %incident.severity, status = %incident.status, changed, ?reasons, "decided");
+            let consumed = reasons.len();
+            return Ok(Some(Decided { incident, changed, consumed, reasons }));
+        }
+    }
+
+    async fn command(&self, command: Command, now: Timestamp) -> Result<Response, HandleError> {
+        let id = command.incident.clone();
+        let events = [Event::Command(command)];
+        let decided = self.decide_and_commit(Target::Incident(&id), &events, now).await.map_err(|error| {
+            // Reopening fails on the lock when the group has gone on to another incident.
+            if error.is_conflict() {
+                HandleError::Refused(format!("{id} could not be changed: its group has a newer incident, or too many others write to it; look with `monitorctl incidents list`"))
+            } else {
+                error.into()
+            }
+        })?;
+        let Some(decided) = decided else {
+            return Err(HandleError::Refused(format!("there is no incident {id}; see `monitorctl incidents list`")));
+        };
+        if decided.changed {
+            self.perform_logged(&id, now).await;
+        }
+        let mut response = Response::default();
+        merge(&mut response.incidents, decided);
+        Ok(response)
+    }
+
+    /// The minute tick: everything that is due, whoever left it undone.
+    pub async fn tick(&self, now: Timestamp) -> Result<Response, StoreError> {
+        let due = self.store.due(now).await?;
+        let attended = stream::iter(due)
+            .map(|id| async move { (self.attend(&id, now).await, id) })
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        let mut response = Response::default();
+        for (outcome, id) in attended {
+            match outcome {
+                Ok(Some(decided)) => merge(&mut response.incidents, decided),
+                Ok(None) => response.notes.push(format!("{id} is in the index of due work, and does not exist")),
+                Err(error) => {
+                    tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "could not attend to an incident");
+                    response.notes.push(format!("{id} could not be attended to: {error}"));
+                }
+            }
+        }
+        response.incidents.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(response)
+    }
+
+    async fn attend(&self, id: &IncidentId, now: Timestamp) -> Result<Option<Decided>, StoreError> {
+        let decided = self.decide_and_commit(Target::Incident(id), &[Event::Wake], now).await?;
+        self.perform(id, now).await?;
+        Ok(decided)
+    }
+
+    /// Performs what was just committed. A failure here loses nothing: the tick comes back to it.
+    async fn perform_logged(&self, id: &IncidentId, now: Timestamp) {
+        if let Err(error) = self.perform(id, now).await {
+            tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "effects are left to the tick");
+        }
+    }
+
+    /// The changes of a batch that fire.
+    fn firing(members: &[(Record, AlertChange)]) -> impl Iterator<Item = &(Record, AlertChange)> {
+        members.iter().filter(|(_, change)| change.state == ChangeState::Firing)
+    }
+}
+
+/// Which incident to decide on.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// The latest of a group.
+    Group(&'a GroupKey),
+    /// This one.
+    Incident(&'a IncidentId),
+}
+
+struct Decided {
+    incident: Incident,
+    changed: bool,
+    consumed: usize,
+    reasons: Vec<String>,
+}
+
+fn merge(touched: &mut Vec<Touched>, decided: Decided) {
+    let Decided { incident, changed, reasons, .. } = decided;
+    let fresh = Touched {
+        id: incident.id.to_string(),
+        severity: incident.severity.to_string(),
+        status: incident.status.to_string(),
+        runbook: incident.runbook,
+        group: incident.group.to_string(),
+        title: incident.title,
+        changed,
+        reasons,
+    };
+    match touched.iter_mut().find(|known| known.id == fresh.id) {
+        Some(known) => {
+            let mut reasons = std::mem::take(&mut known.reasons);
+            reasons.extend(fresh.reasons);
+            *known = Touched { reasons, changed: known.changed || fresh.changed, ..fresh };
+        }
+        None => touched.push(fresh),
+    }
+}

@@ -1,0 +1,238 @@
+//! The monitoring handler: collect, compute, evaluate, store what changed, publish it, and compare with what is open.
+
+mod reconcile;
+mod windows;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use monitoring_core::alert::{Alert, AlertChange, AlertKey, step};
+use monitoring_core::catalogue::{Catalogue, Engine, Rule};
+use monitoring_core::metric::Dimensions;
+use monitoring_core::rule::{self, Outcome, Verdict};
+use serde::Serialize;
+
+use crate::outside::{Outside, Publication, PublishError};
+use crate::store::{Store, StoreError};
+use windows::Windows;
+
+/// How many alerts are written and published at the same time.
+const CONCURRENCY: usize = 8;
+
+/// Which rules this process evaluates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engines {
+    /// Those with engine `service`; the others are `CloudWatch` alarms.
+    Service,
+    /// Every rule, where there are no `CloudWatch` alarms: on a laptop.
+    All,
+}
+
+/// The monitoring function, without Lambda around it.
+#[derive(Debug)]
+pub struct Monitor<O> {
+    store: Store,
+    outside: O,
+    catalogue: Catalogue,
+    engines: Engines,
+    environment: String,
+}
+
+/// What a cycle did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// When.
+    pub at: Timestamp,
+    /// Series that were read or computed.
+    pub series: usize,
+    /// Evaluations of a rule on a series.
+    pub evaluations: usize,
+    /// Alerts whose state changed, with the reason.
+    pub changes: Vec<Changed>,
+    /// How many changes were published.
+    pub published: usize,
+    /// Changes that could not be published and wait for the next cycle.
+    pub unpublished: usize,
+    /// Differences between alerts and incidents that were repaired.
+    pub repaired: Vec<String>,
+    /// How many alerts are firing.
+    pub firing: usize,
+    /// What failed; the rest went on.
+    pub failures: Vec<String>,
+    /// The newest value of each computed metric without dimensions.
+    pub computed: BTreeMap<String, f64>,
+}
+
+/// An alert whose state changed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Changed {
+    /// Which.
+    pub alert: AlertKey,
+    /// To what.
+    pub state: monitoring_core::alert::AlertState,
+    /// Why.
+    pub reason: String,
+}
+
+/// A rule on a series, evaluated.
+struct Evaluated<'a> {
+    rule: &'a Rule,
+    dimensions: Dimensions,
+    verdict: Verdict,
+}
+
+impl<O: Outside> Monitor<O> {
+    /// A monitor over these tables and this catalogue.
+    pub fn new(store: Store, outside: O, catalogue: Catalogue, engines: Engines, environment: String) -> Self {
+        Self { store, outside, catalogue, engines, environment }
+    }
+
+    /// What the cycle reads its series from and publishes to.
+    pub fn outside(&self) -> &O {
+        &self.outside
+    }
+
+    /// Runs one cycle. Fails only when the alerts cannot be read; every other failure is in the report.
+    pub async fn cycle(&self, now: Timestamp) -> Result<Report, StoreError> {
+        let mut report = Report { at: now, ..Report::default() };
+        let rules: Vec<&Rule> = self.catalogue.rules.values().filter(|rule| self.evaluates(rule)).collect();
+        let (windows, alerts) =
+            futures_util::join!(Windows::read(&self.catalogue, &self.outside, &rules, now), self.store.alerts());
+        let (alerts, unreadable) = alerts?;
+        // An alert that cannot be read is left alone: it would be overwritten otherwise.
+        report.failures.extend(unreadable.iter().map(ToString::to_string));
+        report.failures.extend(windows.failures.iter().cloned());
+        report.series = windows.len();
+        report.computed = windows.computed(&self.catalogue);
+
+        let mut known: BTreeMap<AlertKey, Alert> = alerts.into_iter().map(|alert| (alert.key.clone(), alert)).collect();
+        let leftover: Vec<Alert> = known.values().filter(|alert| !alert.unpublished.is_empty()).cloned().collect();
+        let evaluated = self.evaluate(&rules, &windows, &known, now);
+        report.evaluations = evaluated.len();
+
+        let mut stepped: BTreeSet<AlertKey> = BTreeSet::new();
+        let mut to_write: Vec<(Alert, String)> = Vec::new();
+        for Evaluated { rule, dimensions, verdict } in &evaluated {
+            let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
+            let key = AlertKey::new(&rule.name, dimensions, None);
+            let stepped_to = step(rule, metric, dimensions, known.get(&key), verdict, now);
+            if let Some(alert) = stepped_to.alert.filter(|_| unreadable.is_empty() || known.contains_key(&key)) {
+                stepped.insert(key);
+                to_write.push((alert, stepped_to.reason));
+            }
+        }
+        let outcomes = stream::iter(to_write)
+            .map(|(alert, reason)| async move { (self.store.put_alert(&alert).await, alert, reason) })
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        let mut to_publish: Vec<Alert> = leftover.into_iter().filter(|alert| !stepped.contains(&alert.key)).collect();
+        for (outcome, alert, reason) in outcomes {
+            match outcome {
+                Ok(()) => {
+                    tracing::info!(alert = %alert.key, state = ?alert.state, reason, "an alert changed");
+                    report.changes.push(Changed { alert: alert.key.clone(), state: alert.state, reason });
+                    to_publish.extend((!alert.unpublished.is_empty()).then(|| alert.clone()));
+                    known.insert(alert.key.clone(), alert);
+                }
+                // Another cycle evaluated it at the same time, and goes on with it.
+                Err(error) if error.is_conflict() => {}
+                Err(error) => report.failures.push(format!("alert {}: {error}", alert.key)),
+            }
+        }
+        report.changes.sort_by(|a, b| a.alert.cmp(&b.alert));
+        self.publish_all(to_publish, &mut report).await;
+        self.reconcile(&evaluated, &known, now, &mut report).await;
+        report.firing = known.values().filter(|alert| alert.firing.is_some()).count();
+        Ok(report)
+    }
+
+    fn evaluates(&self, rule: &Rule) -> bool {
+        self.engines == Engines::All || rule.engine == Engine::Service
+    }
+
+    fn evaluate<'a>(
+        &self,
+        rules: &[&'a Rule],
+        windows: &Windows,
+        known: &BTreeMap<AlertKey, Alert>,
+        now: Timestamp,
+    ) -> Vec<Evaluated<'a>> {
+        let mut evaluated = Vec::new();
+        for &rule in rules {
+            let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
+            let newest = windows::newest_period(&self.catalogue, metric, now);
+            if rule.active_hours.as_ref().is_some_and(|hours| !rule::is_active(hours, newest)) {
+                continue;
+            }
+            for (dimensions, mut datapoints) in windows.of_rule(rule) {
+                let key = AlertKey::new(&rule.name, dimensions, None);
+                let levels: Vec<&str> = rule.condition.levels().map(|level| level.name.as_str()).collect();
+                let episode = known.get(&key).and_then(|alert| alert.firing.as_ref());
+                let firing = episode.and_then(|episode| levels.iter().position(|level| *level == episode.level));
+                if let Some(volume) = &rule.min_volume {
+                    let counts = windows.window(&volume.metric, dimensions, datapoints.len());
+                    rule::mask_low_volume(&mut datapoints, &counts, volume.at_least);
+                }
+                let verdict = rule::evaluate(&rule.condition, &rule.evaluation, &datapoints, firing);
+                evaluated.push(Evaluated { rule, dimensions: dimensions.clone(), verdict });
+            }
+        }
+        evaluated
+    }
+
+    /// Publishes the changes of alerts, those of one alert in order, and marks what was accepted.
+    async fn publish_all(&self, alerts: Vec<Alert>, report: &mut Report) {
+        let outcomes = stream::iter(alerts)
+            .map(|alert| async move {
+                for change in &alert.unpublished {
+                    if let Err(error) = self.publish(change).await {
+                        return (alert.unpublished.len(), Err(error.to_string()));
+                    }
+                }
+                let marked = self.store.mark_published(&alert.key, alert.version).await;
+                // Not marked: it is published again, and its receiver knows it as a duplicate.
+                let marked = marked.or_else(|error| if error.is_conflict() { Ok(()) } else { Err(error.to_string()) });
+                (alert.unpublished.len(), marked)
+            })
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        for (count, outcome) in outcomes {
+            match outcome {
+                Ok(()) => report.published += count,
+                Err(reason) => {
+                    report.unpublished += count;
+                    report.failures.push(format!("publishing: {reason}"));
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, change: &AlertChange) -> Result<(), PublishError> {
+        let category = change
+            .rule
+            .as_ref()
+            .and_then(|rule| self.catalogue.rules.get(rule))
+            .and_then(|rule| self.catalogue.metrics.get(&rule.metric))
+            .map_or("alerts", |metric| metric.category.topic());
+        let body = serde_json::to_string(change)
+            .map_err(|error| PublishError { retryable: false, reason: format!("a change cannot be written: {error}") })?;
+        let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let attributes = BTreeMap::from([
+            attribute("severity", change.level.as_str()),
+            attribute("incident_severity", change.severity.as_str()),
+            attribute("state", change.state.as_str()),
+            attribute("environment", &self.environment),
+        ]);
+        let subject = format!("{} {}: {}", change.severity, change.state.as_str(), change.title);
+        let subject: String = subject.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(99).collect();
+        self.outside.publish(category, &Publication { subject: Some(subject), body, attributes }).await
+    }
+}
+
+/// Whether a verdict is a measured OK, the only thing that resolves.
+fn is_measured_ok(verdict: &Verdict) -> bool {
+    verdict.outcome == Outcome::Ok && verdict.measured
+}

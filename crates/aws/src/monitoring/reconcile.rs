@@ -1,0 +1,147 @@
+//! Compares what fires with what is open, and repairs both ways: a message that was lost between two systems that both
+//! did their part is found here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, change_for};
+use monitoring_core::catalogue::{Rule, environment_suffix};
+use monitoring_core::incident::Incident;
+use monitoring_core::metric::Dimensions;
+
+use super::{Engines, Evaluated, Monitor, Report, is_measured_ok};
+use crate::outside::Outside;
+
+/// How long a message may be under way before it counts as lost.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Comparing is done on every fifth minute: a lost message is rare, and the price is a list of the open incidents.
+const EVERY_MINUTES: i64 = 5;
+
+impl<O: Outside> Monitor<O> {
+    pub(super) async fn reconcile(
+        &self,
+        evaluated: &[Evaluated<'_>],
+        known: &BTreeMap<AlertKey, Alert>,
+        now: Timestamp,
+        report: &mut Report,
+    ) {
+        if now.as_second().div_euclid(60) % EVERY_MINUTES != 0 {
+            return;
+        }
+        let open = match self.store.open_incidents().await {
+            Ok((open, unreadable)) => {
+                report.failures.extend(unreadable.iter().map(ToString::to_string));
+                open
+            }
+            Err(error) => return report.failures.push(format!("comparing alerts with incidents: {error}")),
+        };
+        let mut lost = self.lost_from_rules(evaluated, known, &open, now);
+        if self.engines == Engines::Service && !self.catalogue.alarms.is_empty() {
+            match self.lost_from_alarms(&open, now).await {
+                Ok(changes) => lost.extend(changes),
+                Err(reason) => report.failures.push(format!("comparing alarms with incidents: {reason}")),
+            }
+        }
+        let groups: BTreeSet<GroupKey> = lost.iter().map(|change| change.group.clone()).collect();
+        let mut ended = BTreeMap::new();
+        for group in groups {
+            match self.store.latest(&group).await {
+                Ok(latest) => ended.extend(latest.and_then(|incident| ended_by_hand(&incident)).map(|at| (group, at))),
+                Err(error) => report.failures.push(format!("comparing alerts with incidents: {error}")),
+            }
+        }
+        for change in lost {
+            // Somebody ended the incident although this was firing: that was their decision.
+            let decided = ended.get(&change.group).is_some_and(|at| change.state == ChangeState::Firing && change.since <= *at);
+            if decided {
+                continue;
+            }
+            let what = format!("{} {}", change.key, change.state.as_str());
+            match self.publish(&change).await {
+                Ok(()) => {
+                    tracing::warn!(alert = %change.key, state = ?change.state, "a lost change was published again");
+                    report.repaired.push(what);
+                }
+                Err(error) => report.failures.push(format!("publishing: {error}")),
+            }
+        }
+    }
+
+    /// Rules that fire without an open incident that knows of it, and the other way round.
+    fn lost_from_rules(
+        &self,
+        evaluated: &[Evaluated<'_>],
+        known: &BTreeMap<AlertKey, Alert>,
+        open: &[Incident],
+        now: Timestamp,
+    ) -> Vec<AlertChange> {
+        let mut lost = Vec::new();
+        for Evaluated { rule, dimensions, verdict } in evaluated {
+            let key = AlertKey::new(&rule.name, dimensions, None);
+            let alert = known.get(&key);
+            if alert.is_some_and(|alert| !alert.unpublished.is_empty()) {
+                continue;
+            }
+            let member = open.iter().find_map(|incident| incident.alerts.get(&key));
+            let fires_there = member.is_some_and(|member| member.state == ChangeState::Firing);
+            let episode = alert.and_then(|alert| alert.firing.as_ref());
+            let levels: Vec<&str> = rule.condition.levels().map(|level| level.name.as_str()).collect();
+            let change = match episode {
+                Some(episode) if !fires_there && now.duration_since(episode.since) > PATIENCE => {
+                    let level = levels.iter().position(|level| *level == episode.level).unwrap_or_default();
+                    let change = ChangeOf { state: ChangeState::Firing, level, value: verdict.value, at: now, since: episode.since };
+                    Some((change, "it fires, and no open incident knew of it"))
+                }
+                None if is_measured_ok(verdict) => {
+                    let stale = member.filter(|member| fires_there && now.duration_since(member.at) > PATIENCE);
+                    stale.map(|member| {
+                        let change = ChangeOf { state: ChangeState::Ok, level: 0, value: verdict.value, at: now, since: member.since };
+                        (change, "measured OK, and an open incident still had it as firing")
+                    })
+                }
+                _ => None,
+            };
+            lost.extend(change.and_then(|(change, reason)| self.change_of(rule, dimensions, change, reason)));
+        }
+        lost
+    }
+
+    async fn lost_from_alarms(&self, open: &[Incident], now: Timestamp) -> Result<Vec<AlertChange>, String> {
+        let suffix = environment_suffix(&self.environment);
+        let states = self.outside.alarms(&format!("{}-", self.catalogue.service)).await?;
+        let states: BTreeMap<&str, _> =
+            states.iter().filter_map(|state| Some((state.name.strip_suffix(suffix.as_str())?, state))).collect();
+        let mut lost = Vec::new();
+        for alarm in &self.catalogue.alarms {
+            let Some(state) = states.get(alarm.name.as_str()) else { continue };
+            let Some(rule) = self.catalogue.rules.get(&alarm.rule) else { continue };
+            if now.duration_since(state.since) <= PATIENCE {
+                continue;
+            }
+            let key = AlertKey::new(&rule.name, &alarm.dimensions, Some(&alarm.level));
+            let member = open.iter().find_map(|incident| incident.alerts.get(&key));
+            let fires_there = member.is_some_and(|member| member.state == ChangeState::Firing);
+            let to = match state.in_alarm {
+                Some(true) if !fires_there => ChangeState::Firing,
+                Some(false) if fires_there => ChangeState::Ok,
+                _ => continue,
+            };
+            let level = rule.condition.levels().position(|level| level.name == alarm.level).unwrap_or_default();
+            let change = ChangeOf { state: to, level, value: None, at: now, since: state.since };
+            let change = self.change_of(rule, &alarm.dimensions, change, &state.reason);
+            lost.extend(change.map(|change| AlertChange { key, origin: Origin::Alarm, ..change }));
+        }
+        Ok(lost)
+    }
+
+    fn change_of(&self, rule: &Rule, dimensions: &Dimensions, change: ChangeOf, reason: &str) -> Option<AlertChange> {
+        let metric = self.catalogue.metrics.get(&rule.metric)?;
+        Some(change_for(rule, metric, dimensions, change, reason.to_owned()))
+    }
+}
+
+/// When a person ended the incident; `None` when it is open or ended by itself.
+fn ended_by_hand(incident: &Incident) -> Option<Timestamp> {
+    incident.resolution.as_ref().filter(|resolution| resolution.by != "recovery").map(|resolution| resolution.at)
+}

@@ -1,0 +1,140 @@
+//! Effects: claimed before they are attempted, and marked done only by whoever holds the claim.
+
+use jiff::Timestamp;
+use monitoring_core::decide::Effect;
+use monitoring_core::incident::{IncidentId, SCHEMA};
+
+use super::incidents::effect_key;
+use super::{Item, Store, StoreError, failure, from_item, millis, number, read_number, read_text, read_time, text};
+
+/// An effect that is not done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingEffect {
+    /// What is to be done.
+    pub effect: Effect,
+    /// How often it was claimed.
+    pub attempts: u32,
+    /// Until when whoever attempts it has it to itself.
+    pub claimed_until: Option<Timestamp>,
+    /// Not to be attempted before.
+    pub due_at: Timestamp,
+}
+
+impl PendingEffect {
+    /// Whether it may be attempted now.
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        self.due_at <= now && self.claimed_until.is_none_or(|until| until <= now)
+    }
+}
+
+/// The right to attempt an effect. Its attempt number is the fencing token: a later claim has a greater one, and only
+/// the newest may say what became of the effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Number of the effect.
+    pub effect: u32,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The receiver accepted it.
+    Done,
+    /// Given up.
+    Failed,
+    /// A newer one made it pointless.
+    Superseded,
+    /// To be tried again then.
+    RetryAt(Timestamp),
+}
+
+impl Store {
+    /// The effects of an incident that are not done, by number. One that cannot be read is skipped; it stays in the
+    /// index, where the auditor finds it.
+    pub async fn pending_effects(&self, id: &IncidentId) -> Result<Vec<PendingEffect>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.journal)
+            .key_condition_expression("incident_id = :id AND begins_with(#entry, :effect)")
+            .filter_expression("#state = :pending")
+            .expression_attribute_names("#entry", "entry")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":id", text(id.as_str()))
+            .expression_attribute_values(":effect", text("effect#"))
+            .expression_attribute_values(":pending", text("pending"))
+            .consistent_read(true);
+        let items = request.into_paginator().items().send().collect::<Result<Vec<Item>, _>>().await;
+        let items = items.map_err(|error| failure("reading effects", error))?;
+        let mut effects = Vec::with_capacity(items.len());
+        for item in items {
+            let attempts = read_number(&item, "attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+            let claimed_until = read_time(&item, "claimed_until");
+            let due_at = read_time(&item, "due_at").unwrap_or(Timestamp::MIN);
+            let what = format!("{} of {id}", read_text(&item, "entry").unwrap_or("an effect"));
+            match from_item::<Effect>(&what, item, SCHEMA) {
+                Ok(effect) => effects.push(PendingEffect { effect, attempts, claimed_until, due_at }),
+                Err(error) => tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "an effect was skipped"),
+            }
+        }
+        Ok(effects)
+    }
+
+    /// Claims an effect until a time. A conflict means that somebody else has it, or that it is done.
+    pub async fn claim(&self, id: &IncidentId, seen: &PendingEffect, now: Timestamp, until: Timestamp) -> Result<Claim, StoreError> {
+        let attempt = seen.attempts + 1;
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.journal)
+            .key("incident_id", text(id.as_str()))
+            .key("entry", text(effect_key(seen.effect.number)))
+            .update_expression("SET attempts = :attempt, claimed_until = :until, due_at = :until")
+            .condition_expression(
+                "#state = :pending AND attempts = :seen AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":attempt", number(attempt))
+            .expression_attribute_values(":until", millis(until))
+            .expression_attribute_values(":pending", text("pending"))
+            .expression_attribute_values(":seen", number(seen.attempts))
+            .expression_attribute_values(":now", millis(now));
+        request.send().await.map_err(|error| failure("claiming an effect", error))?;
+        Ok(Claim { effect: seen.effect.number, attempt })
+    }
+
+    /// Says what became of an attempt. A conflict means that the claim ran out and somebody else has taken over.
+    pub async fn finish(&self, id: &IncidentId, claim: Claim, finish: &Finish, result: &str, now: Timestamp) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.journal)
+            .key("incident_id", text(id.as_str()))
+            .key("entry", text(effect_key(claim.effect)))
+            .condition_expression("#state = :pending AND attempts = :attempt")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#result", "result")
+            .expression_attribute_values(":pending", text("pending"))
+            .expression_attribute_values(":attempt", number(claim.attempt))
+            .expression_attribute_values(":result", text(result));
+        let state = match finish {
+            Finish::Done => "done",
+            Finish::Failed => "failed",
+            Finish::Superseded => "superseded",
+            Finish::RetryAt(_) => "pending",
+        };
+        let request = if let Finish::RetryAt(at) = finish {
+            request
+                .update_expression("SET #result = :result, due_at = :due REMOVE claimed_until")
+                .expression_attribute_values(":due", millis(*at))
+        } else {
+            request
+                .update_expression("SET #state = :state, #result = :result, finished_at = :now REMOVE claimed_until, due_shard, due_at")
+                .expression_attribute_values(":state", text(state))
+                .expression_attribute_values(":now", millis(now))
+        };
+        request.send().await.map(drop).map_err(|error| failure("recording an effect's outcome", error))
+    }
+}
