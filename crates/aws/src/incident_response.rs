@@ -109,6 +109,13 @@ impl<O: Outside> Responder<O> {
         }
     }
 
+    /// Takes one change in that did not come as an event.
+    pub async fn take_in(&self, change: AlertChange, now: Timestamp) -> Result<Vec<Touched>, HandleError> {
+        let group = change.group.clone();
+        let record = Record { message_id: None, receive_count: 1, change: None, note: None };
+        Ok(self.group(&group, &[(record, change)], now).await?)
+    }
+
     async fn records(&self, records: Vec<Record>, from_queue: bool, now: Timestamp) -> Result<Response, HandleError> {
         let mut response = Response::default();
         let mut groups: BTreeMap<GroupKey, Vec<(Record, AlertChange)>> = BTreeMap::new();

@@ -14,3 +14,9 @@ pub mod store;
 pub mod incident_response;
 
 pub mod monitoring;
+
+pub mod collect;
+
+pub mod health;
+
+pub mod function;

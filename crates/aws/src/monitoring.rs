@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use monitoring_core::alert::{Alert, AlertChange, AlertKey, step};
-use monitoring_core::catalogue::{Catalogue, Engine, Rule};
-use monitoring_core::metric::Dimensions;
+use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule};
+use monitoring_core::metric::{Dimensions, Unit};
 use monitoring_core::rule::{self, Outcome, Verdict};
 use serde::Serialize;
 
+use crate::health::emf;
 use crate::outside::{Outside, Publication, PublishError};
 use crate::store::{Store, StoreError};
 use windows::Windows;
@@ -100,7 +101,7 @@ impl<O: Outside> Monitor<O> {
         let (windows, alerts) =
             futures_util::join!(Windows::read(&self.catalogue, &self.outside, &rules, now), self.store.alerts());
         let (alerts, unreadable) = alerts?;
-        // An alert that cannot be read is left alone: it would be overwritten otherwise.
+        // An alert that cannot be read is left alone: its write, as for a new one, is refused.
         report.failures.extend(unreadable.iter().map(ToString::to_string));
         report.failures.extend(windows.failures.iter().cloned());
         report.series = windows.len();
@@ -117,7 +118,7 @@ impl<O: Outside> Monitor<O> {
             let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
             let key = AlertKey::new(&rule.name, dimensions, None);
             let stepped_to = step(rule, metric, dimensions, known.get(&key), verdict, now);
-            if let Some(alert) = stepped_to.alert.filter(|_| unreadable.is_empty() || known.contains_key(&key)) {
+            if let Some(alert) = stepped_to.alert {
                 stepped.insert(key);
                 to_write.push((alert, stepped_to.reason));
             }
@@ -210,7 +211,8 @@ impl<O: Outside> Monitor<O> {
         }
     }
 
-    async fn publish(&self, change: &AlertChange) -> Result<(), PublishError> {
+    /// Publishes a change to the topic of its category.
+    pub async fn publish(&self, change: &AlertChange) -> Result<(), PublishError> {
         let category = change
             .rule
             .as_ref()
@@ -230,6 +232,38 @@ impl<O: Outside> Monitor<O> {
         let subject: String = subject.chars().filter(|c| c.is_ascii() && !c.is_ascii_control()).take(99).collect();
         self.outside.publish(category, &Publication { subject: Some(subject), body, attributes }).await
     }
+}
+
+/// Prints the cycle's health as Embedded Metric Format on standard output, and the newest value of each computed metric
+/// under the namespace of its category, so that alarms, dashboards and `get-metric-statistics` find them.
+#[expect(clippy::print_stdout, reason = "Embedded Metric Format is written to standard output")]
+pub fn print_health(catalogue: &Catalogue, report: &Report) {
+    let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
+    let metrics = [
+        ("Cycles", "Count", 1.0),
+        ("Series", "Count", count(report.series)),
+        ("Evaluations", "Count", count(report.evaluations)),
+        ("AlertsFiring", "Count", count(report.firing)),
+        ("AlertChanges", "Count", count(report.changes.len())),
+        ("Unpublished", "Count", count(report.unpublished)),
+        ("Failures", "Count", count(report.failures.len())),
+    ];
+    println!("{}", emf(&format!("{}/Monitoring", namespace(catalogue)), &[], &metrics, report.at));
+    for (name, value) in &report.computed {
+        let Some(metric) = catalogue.metrics.get(name) else { continue };
+        let (category, unit) = match metric.category {
+            Category::Application => ("Application", "Percent"),
+            Category::Business => ("Business", "Percent"),
+            Category::Infrastructure | Category::Security | Category::Cost | Category::Capacity => continue,
+        };
+        let unit = if metric.unit == Unit::Percent { unit } else { "None" };
+        println!("{}", emf(&format!("{}/{category}", namespace(catalogue)), &[], &[(name, unit, *value)], report.at));
+    }
+}
+
+/// `AI Nutritionist` to `AI-Nutritionist`.
+fn namespace(catalogue: &Catalogue) -> String {
+    catalogue.title.replace(' ', "-")
 }
 
 /// Whether a verdict is a measured OK, the only thing that resolves.

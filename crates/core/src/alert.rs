@@ -170,6 +170,33 @@ pub struct AlertChange {
     pub quote: Option<String>,
 }
 
+impl AlertChange {
+    /// An alert about the suite itself, which no rule watches. It is a SEV2: nobody would notice otherwise.
+    pub fn about_the_suite(name: &str, title: &str, reason: &str, now: Timestamp) -> Self {
+        Self {
+            schema: SCHEMA,
+            key: AlertKey::new(&format!("suite:{name}"), &Dimensions::new(), None),
+            rule: None,
+            group: GroupKey::named("monitoring-suite"),
+            origin: Origin::Service,
+            state: ChangeState::Firing,
+            level: AlertSeverity::High,
+            severity: Severity::Sev2,
+            title: bounded(title, 160),
+            dimensions: Dimensions::new(),
+            value: None,
+            comparison: None,
+            threshold: None,
+            unit: Unit::None,
+            at: now,
+            since: now,
+            runbook: None,
+            reason: bounded(reason, 400),
+            quote: None,
+        }
+    }
+}
+
 /// What the data says about an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,1 +1,32 @@
-fn main() {}
+//! The monitoring function: one cycle for each scheduled event, or for `{}` by hand.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use monitoring_aws::collect::Aws;
+use monitoring_aws::function::{Function, start_logs};
+use monitoring_aws::monitoring::{Engines, Monitor, print_health};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let function = Function::start().await?;
+    let monitor: OnceLock<Monitor<Aws>> = OnceLock::new();
+    let (function, monitor) = (&function, &monitor);
+    run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let now = Timestamp::now();
+        let monitor = monitor.get_or_init(|| {
+            let aws = function.aws(&event.context.invoked_function_arn);
+            Monitor::new(function.store(), aws, function.catalogue.clone(), Engines::Service, function.environment.clone())
+        });
+        let report = Box::pin(monitor.cycle(now)).await?;
+        print_health(&function.catalogue, &report);
+        if let Some(change) = function.catalogue_alert(now) {
+            monitor.publish(&change).await?;
+        }
+        Ok::<_, Error>(report)
+    }))
+    .await
+}

@@ -1,0 +1,133 @@
+//! What every function does at its start: logs, settings, the catalogue and the AWS configuration.
+
+use std::io::IsTerminal;
+
+use aws_config::SdkConfig;
+use jiff::Timestamp;
+use monitoring_core::alert::AlertChange;
+use monitoring_core::catalogue::Catalogue;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::channel::{Channels, Endpoints};
+use crate::collect::Aws;
+use crate::http::{Http, Timeouts, causes, sdk_config};
+use crate::secrets::{Secrets, Settings};
+use crate::store::Store;
+
+/// The catalogue that is used when the one that `MONITORING_CATALOGUE` names cannot be read.
+const EMBEDDED: &[u8] = include_bytes!("../../../monitoring.resolved.json");
+
+/// A function, set up. Clients connect when they are first used.
+#[derive(Debug)]
+pub struct Function {
+    /// The user's decisions.
+    pub catalogue: Catalogue,
+    /// Why that is the embedded catalogue instead of the configured one. Somebody must be told.
+    pub catalogue_problem: Option<String>,
+    /// `production`.
+    pub environment: String,
+    settings: Settings,
+    http: Http,
+    config: SdkConfig,
+}
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The embedded catalogue is checked by a test, so this means a broken build.
+    #[error("the embedded catalogue cannot be read; build the function anew")]
+    Embedded(#[from] monitoring_core::catalogue::CatalogueError),
+}
+
+impl Function {
+    /// Reads the environment and the catalogue.
+    pub async fn start() -> Result<Self, StartError> {
+        let settings = Settings::from_env();
+        let (catalogue, catalogue_problem) = match settings.get("MONITORING_CATALOGUE").map(read_catalogue) {
+            Some(Ok(catalogue)) => (catalogue, None),
+            Some(Err(problem)) => {
+                tracing::error!(problem, "the embedded catalogue is used");
+                (Catalogue::from_json(EMBEDDED)?, Some(problem))
+            }
+            None => (Catalogue::from_json(EMBEDDED)?, None),
+        };
+        let environment = settings.get("ENVIRONMENT").unwrap_or("production").to_owned();
+        let http = Http::new(Timeouts::default());
+        let config = sdk_config(&http).await;
+        Ok(Self { catalogue, catalogue_problem, environment, settings, http, config })
+    }
+
+    /// The suite's tables.
+    pub fn store(&self) -> Store {
+        Store::new(aws_sdk_dynamodb::Client::new(&self.config), &self.catalogue.service, &self.environment)
+    }
+
+    /// The ways to reach people.
+    pub fn channels(&self) -> Channels {
+        let endpoints = Endpoints::from_settings(&self.settings);
+        Channels::new(self.http.clone(), Secrets::new(self.settings.clone(), Some(self.config.clone())), endpoints)
+    }
+
+    /// AWS. The function's own ARN tells partition, region and account of the topics.
+    pub fn aws(&self, function_arn: &str) -> Aws {
+        Aws::new(self.config.clone(), self.store(), &self.catalogue.service, &self.environment, &topic_arn_prefix(function_arn))
+    }
+
+    /// The alert about a catalogue that could not be read.
+    pub fn catalogue_alert(&self, now: Timestamp) -> Option<AlertChange> {
+        let problem = self.catalogue_problem.as_deref()?;
+        Some(AlertChange::about_the_suite("catalogue", "The monitoring suite runs on its embedded catalogue", problem, now))
+    }
+}
+
+/// Logs as JSON, a line each, on standard output, from the level that `LOG_LEVEL` names (`info` when it names none);
+/// on a terminal in a form for people.
+pub fn start_logs() {
+    let level = std::env::var("LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let logs = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    // The first of two calls wins; the second is of no consequence.
+    let _ = if std::io::stdout().is_terminal() {
+        logs.try_init()
+    } else {
+        logs.json().flatten_event(true).without_time().try_init()
+    };
+}
+
+fn read_catalogue(path: &str) -> Result<Catalogue, String> {
+    let json = std::fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    Catalogue::from_json(&json).map_err(|error| format!("{path}: {}", causes(&error)))
+}
+
+/// `arn:aws:lambda:us-east-1:123456789012:function:...` to `arn:aws:sns:us-east-1:123456789012:`.
+fn topic_arn_prefix(function_arn: &str) -> String {
+    let mut parts = function_arn.split(':');
+    let mut part = |default: &'static str| parts.next().filter(|part| !part.is_empty()).unwrap_or(default).to_owned();
+    let (_, partition, _, region, account) = (part("arn"), part("aws"), part("lambda"), part("us-east-1"), part("000000000000"));
+    format!("arn:{partition}:sns:{region}:{account}:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_where_the_function_is() {
+        for (function, expected) in [
+            ("arn:aws:lambda:eu-west-1:123456789012:function:f:live", "arn:aws:sns:eu-west-1:123456789012:"),
+            ("arn:aws-cn:lambda:cn-north-1:123456789012:function:f", "arn:aws-cn:sns:cn-north-1:123456789012:"),
+        ] {
+            assert_eq!(topic_arn_prefix(function), expected);
+        }
+    }
+
+    #[test]
+    fn the_embedded_catalogue_can_be_read() {
+        assert_eq!(Catalogue::from_json(EMBEDDED).unwrap().service, "ai-nutritionist");
+    }
+
+    #[test]
+    fn a_catalogue_that_cannot_be_read_says_why() {
+        let problem = read_catalogue("/nowhere/monitoring.json").unwrap_err();
+        assert!(problem.contains("/nowhere/monitoring.json"), "{problem}");
+    }
+}
