@@ -173,7 +173,7 @@ impl Outside for Aws {
                 if cost.is_empty() {
                     return Vec::new();
                 }
-                cost::series(self.cost(), &self.store, &self.pace, deadline, &cost, now).await
+                Box::pin(cost::series(self.cost(), &self.store, &self.pace, deadline, &cost, now)).await
             },
         );
         let mut answers: Vec<SeriesAnswer> = requests

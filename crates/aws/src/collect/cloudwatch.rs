@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::operation::get_metric_data::builders::GetMetricDataFluentBuilder;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     AlarmType, Dimension, MessageData, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StateValue,
@@ -171,18 +170,15 @@ async fn read(
     let mut messages = Vec::new();
     let mut token = None;
     loop {
-        let page = retrying(pace, deadline, || {
-            GetMetricDataFluentBuilder::send(request.clone().set_next_token(token.clone()))
-        })
-        .await?;
-        messages.extend(page.messages().iter().filter_map(message));
-        for result in page.metric_data_results() {
+        let output = retrying(pace, deadline, || request.clone().set_next_token(token.clone()).send()).await?;
+        messages.extend(output.messages().iter().filter_map(message));
+        for result in output.metric_data_results() {
             let index = result.id().and_then(|id| id.strip_prefix('q')).and_then(|index| index.parse::<usize>().ok());
             if let Some(reading) = index.and_then(|index| readings.get_mut(index)) {
                 reading.take(result);
             }
         }
-        token = page.next_token.filter(|token| !token.is_empty());
+        token = output.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
             break;
         }
@@ -256,18 +252,18 @@ pub(super) async fn alarms(
     let mut alarms = Vec::new();
     let mut token = None;
     loop {
-        let page = retrying(pace, deadline, || request.clone().set_next_token(token.clone()).send())
+        let output = retrying(pace, deadline, || request.clone().set_next_token(token.clone()).send())
             .await
             .map_err(|failure| failure.sentence("cloudwatch:DescribeAlarms"))?;
-        for alarm in page.metric_alarms() {
+        for alarm in output.metric_alarms() {
             let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
             alarms.extend(alarm_state(alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason()));
         }
-        for alarm in page.composite_alarms() {
+        for alarm in output.composite_alarms() {
             let since = alarm.state_transitioned_timestamp().or(alarm.state_updated_timestamp());
             alarms.extend(alarm_state(alarm.alarm_name(), alarm.state_value(), since, alarm.state_reason()));
         }
-        token = page.next_token.filter(|token| !token.is_empty());
+        token = output.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
             return Ok(alarms);
         }

@@ -34,7 +34,7 @@ const SERVICE: &str = "Service";
 const TOTAL: &str = "";
 
 /// Dollars by day, for a range of days.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Costs {
     /// The first day.
     from: Date,
@@ -151,13 +151,13 @@ async fn fetch(
         .set_group_by(by_service.then(|| vec![group]));
     let mut token = None;
     loop {
-        let page = retrying(pace, deadline, || request.clone().set_next_page_token(token.clone()).send())
+        let output = retrying(pace, deadline, || request.clone().set_next_page_token(token.clone()).send())
             .await
             .map_err(|failure| reason(&failure))?;
-        for result in page.results_by_time() {
+        for result in output.results_by_time() {
             costs.take(result)?;
         }
-        token = page.next_page_token.filter(|token| !token.is_empty());
+        token = output.next_page_token.filter(|token| !token.is_empty());
         if token.is_none() {
             return Ok(costs);
         }

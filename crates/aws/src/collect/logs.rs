@@ -32,7 +32,7 @@ type Row = Vec<ResultField>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Query<'a> {
     log_groups: &'a [String],
-    query: &'a str,
+    text: &'a str,
     start: Timestamp,
     end: Timestamp,
 }
@@ -47,7 +47,7 @@ pub(super) async fn series(
     let mut wanted: BTreeMap<Query<'_>, Vec<(usize, &SeriesRequest, &str)>> = BTreeMap::new();
     for (place, request) in requests {
         if let Source::Logs { log_groups, query, value } = &request.source {
-            let query = Query { log_groups, query, start: request.start, end: request.end };
+            let query = Query { log_groups, text: query, start: request.start, end: request.end };
             wanted.entry(query).or_default().push((*place, request, value));
         }
     }
@@ -73,7 +73,7 @@ async fn run(client: &Client, pace: &Pace, deadline: Instant, query: Query<'_>) 
         .start_query()
         .set_log_group_identifiers(identifiers)
         .set_log_group_names(names)
-        .query_string(query.query)
+        .query_string(query.text)
         .start_time(query.start.as_second())
         // Logs Insights counts the end in; the rows of that second are left out when they are read.
         .end_time(query.end.as_second())
