@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -181,7 +181,19 @@ impl Http {
 /// The AWS configuration of this process: region, credentials and `AWS_ENDPOINT_URL` as every AWS tool finds them, with
 /// this HTTP client, and without retries.
 pub async fn sdk_config(http: &Http) -> SdkConfig {
-    sdk_config_loader(http).load().await
+    sdk_config_for(http, None, None).await
+}
+
+/// The same for a named profile, a region, or both.
+pub async fn sdk_config_for(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let mut loader = sdk_config_loader(http);
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    loader.load().await
 }
 
 fn sdk_config_loader(http: &Http) -> ConfigLoader {

@@ -45,7 +45,8 @@ pub struct SeriesRequest {
 }
 
 /// What became of a request: its series (one, but for costs by service), or why the source failed. Part of the data
-/// counts as a failure: it must not look like data that is missing.
+/// counts as a failure: it must not look like data that is missing. A series without samples has no data, which an
+/// absence rule notices; no series at all means that there is nothing to evaluate.
 pub type SeriesAnswer = Result<Vec<Series>, String>;
 
 /// State of a `CloudWatch` alarm.

@@ -1,24 +1,28 @@
 //! Alerts: one rule on one set of dimensions, as a state machine, and the changes that it publishes.
 
 pub mod incoming;
+mod state;
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{
-    AlertSeverity, Comparison, Condition, Level, Metric, Rule, Severity,
-};
+use crate::catalogue::{AlertSeverity, Comparison, Condition, Metric, Rule, Severity};
 use crate::metric::{Dimensions, Unit, format_dimensions};
-use crate::rule::{Outcome, Verdict};
+
+pub use state::{Alert, AlertState, Episode, MAX_UNPUBLISHED, Step, step};
 
 /// The version of the stored form of an alert and of the message that publishes a change.
 pub const SCHEMA: u32 = 1;
 
-/// How many changes of one alert wait for publication at most; beyond it the oldest are dropped, since what counts is
-/// where the alert stands.
-pub const MAX_UNPUBLISHED: usize = 8;
+/// The most bytes of a title, of a reason and of a quote in a change.
+pub(crate) const MAX_TITLE: usize = 160;
+pub(crate) const MAX_REASON: usize = 400;
+pub(crate) const MAX_QUOTE: usize = 600;
+
+/// The most dimensions of a change; an alarm has 30 at most, and what tells alerts apart is in their keys.
+const MAX_DIMENSIONS: usize = 10;
 
 /// The fingerprint of an alert: `lambda-duration{FunctionName=api}`; for a `CloudWatch` alarm with its level behind it:
 /// `error-rate/critical`.
@@ -30,15 +34,17 @@ impl AlertKey {
     /// The most bytes of a key; a longer one is cut and made unique by a hash.
     pub const MAX_BYTES: usize = 120;
 
-    /// The alert of a rule on a set of dimensions, and of one level only where each level is an alarm of its own.
+    /// The alert of a rule on a set of dimensions, without control characters, and of one level only where each level is an alarm of its own.
     pub fn new(rule: &str, dimensions: &Dimensions, level: Option<&str>) -> Self {
         let mut text = format!("{rule}{}", format_dimensions(dimensions));
         if let Some(level) = level {
             text.push('/');
             text.push_str(level);
         }
+        let whole = text;
+        let mut text = visible(&whole);
         if text.len() > Self::MAX_BYTES {
-            let hash = fnv1a(&[&text]);
+            let hash = fnv1a(&[&whole]);
             let cut = text.floor_char_boundary(Self::MAX_BYTES - 17);
             text.truncate(cut);
             text.push('~');
@@ -182,7 +188,7 @@ impl AlertChange {
             state: ChangeState::Firing,
             level: AlertSeverity::High,
             severity: Severity::Sev2,
-            title: bounded(title, 160),
+            title: bounded(title, MAX_TITLE),
             dimensions: Dimensions::new(),
             value: None,
             comparison: None,
@@ -191,155 +197,10 @@ impl AlertChange {
             at: now,
             since: now,
             runbook: None,
-            reason: bounded(reason, 400),
+            reason: given(&bounded(reason, MAX_REASON)),
             quote: None,
         }
     }
-}
-
-/// What the data says about an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AlertState {
-    /// Nothing wrong.
-    Ok,
-    /// Some datapoints breach, not yet enough.
-    Pending,
-    /// Enough datapoints breach.
-    Firing,
-    /// Too little data to tell.
-    NoData,
-}
-
-/// An alert as it is stored. One that was never anything but OK is not stored at all.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Alert {
-    /// [`SCHEMA`].
-    pub schema: u32,
-    /// Which.
-    #[serde(rename = "fingerprint")]
-    pub key: AlertKey,
-    /// The rule.
-    pub rule: String,
-    /// Its set of dimensions.
-    pub dimensions: Dimensions,
-    /// What the data says.
-    pub state: AlertState,
-    /// Since when it says so.
-    pub since: Timestamp,
-    /// The episode that is open. It outlasts missing data: only a measured OK closes it.
-    pub firing: Option<Episode>,
-    /// Grows by one with every write.
-    pub version: u64,
-    /// Changes that are not yet known to be published, oldest first; at most [`MAX_UNPUBLISHED`]. Written together with
-    /// the state.
-    pub unpublished: Vec<AlertChange>,
-}
-
-/// A time in which an alert fires.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Episode {
-    /// Name of the worst level that it reached.
-    pub level: String,
-    /// When it began.
-    pub since: Timestamp,
-}
-
-/// What an evaluation did to an alert.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Step {
-    /// The new state, to be stored with `version` as it was read plus one; `None` when nothing changed.
-    pub alert: Option<Alert>,
-    /// Why it changed, or why not.
-    pub reason: String,
-}
-
-/// Moves an alert on by one evaluation.
-///
-/// `before` is what is stored, `None` for an alert that was never anything but OK.
-pub fn step(
-    rule: &Rule,
-    metric: &Metric,
-    dimensions: &Dimensions,
-    before: Option<&Alert>,
-    verdict: &Verdict,
-    now: Timestamp,
-) -> Step {
-    let levels: Vec<&Level> = rule.condition.levels().collect();
-    let episode = before.and_then(|alert| alert.firing.as_ref());
-    let rank = |name: &str| levels.iter().position(|level| level.name == name);
-    let count = format!("{} of the last {} datapoints", verdict.breaching, rule.evaluation.periods);
-
-    let (state, firing, publish, reason) = match verdict.outcome {
-        Outcome::Retain => return Step { alert: None, reason: "missing data keeps the state".to_owned() },
-        Outcome::Alarm { level } => {
-            let Some(reached) = levels.get(level) else {
-                return Step { alert: None, reason: format!("the rule has no level {level}") };
-            };
-            let worse = episode.is_none_or(|episode| rank(&episode.level).is_none_or(|before| before < level));
-            if worse {
-                let since = episode.map_or(now, |episode| episode.since);
-                let reason = match rule.condition {
-                    Condition::Absence { .. } => format!("no data in {count}"),
-                    Condition::Threshold { .. } => format!("{count} breach"),
-                };
-                let episode = Episode { level: reached.name.clone(), since };
-                (AlertState::Firing, Some(episode), Some(ChangeState::Firing), reason)
-            } else {
-                (AlertState::Firing, episode.cloned(), None, "still firing".to_owned())
-            }
-        }
-        Outcome::InsufficientData => {
-            let reason = if episode.is_some() { "no data; only a measured OK resolves" } else { "no data" };
-            (AlertState::NoData, episode.cloned(), None, reason.to_owned())
-        }
-        Outcome::Ok | Outcome::Pending if episode.is_some() && !verdict.measured => {
-            (AlertState::NoData, episode.cloned(), None, "OK only by filled-in data; only a measured OK resolves".to_owned())
-        }
-        Outcome::Pending if episode.is_some() && rule.evaluation.clear_after > 1 => {
-            (AlertState::Firing, episode.cloned(), None, "not yet good for long enough".to_owned())
-        }
-        Outcome::Ok => {
-            let publish = episode.is_some().then_some(ChangeState::Ok);
-            (AlertState::Ok, None, publish, "measured OK".to_owned())
-        }
-        Outcome::Pending => {
-            let publish = episode.is_some().then_some(ChangeState::Ok);
-            (AlertState::Pending, None, publish, format!("{count} breach, {} needed", rule.evaluation.datapoints))
-        }
-    };
-
-    let unchanged = match before {
-        None => state == AlertState::Ok,
-        Some(alert) => alert.state == state && alert.firing == firing,
-    };
-    if unchanged && publish.is_none() {
-        return Step { alert: None, reason };
-    }
-    let key = AlertKey::new(&rule.name, dimensions, None);
-    let closed = episode.filter(|_| firing.is_none());
-    let mut unpublished = before.map(|alert| alert.unpublished.clone()).unwrap_or_default();
-    unpublished.extend(publish.map(|change| {
-        let level = firing.as_ref().or(closed).and_then(|episode| rank(&episode.level)).unwrap_or_default();
-        let since = firing.as_ref().or(closed).map_or(now, |episode| episode.since);
-        let change = ChangeOf { state: change, level, value: verdict.value, at: now, since };
-        change_for(rule, metric, dimensions, change, reason.clone())
-    }));
-    let surplus = unpublished.len().saturating_sub(MAX_UNPUBLISHED);
-    unpublished.drain(..surplus);
-    let since = before.filter(|alert| alert.state == state).map_or(now, |alert| alert.since);
-    let alert = Alert {
-        schema: SCHEMA,
-        key,
-        rule: rule.name.clone(),
-        dimensions: dimensions.clone(),
-        state,
-        since,
-        firing,
-        version: before.map_or(1, |alert| alert.version + 1),
-        unpublished,
-    };
-    Step { alert: Some(alert), reason }
 }
 
 /// What differs between the changes of one alert.
@@ -366,10 +227,12 @@ pub fn change_for(
     reason: String,
 ) -> AlertChange {
     let (level, severity, comparison, threshold) = match &rule.condition {
-        Condition::Threshold { tiers } => tiers.get(change.level).or(tiers.last()).map_or(
-            (AlertSeverity::Medium, Severity::Sev3, None, None),
-            |tier| (tier.level.alert, tier.level.incident, Some(tier.comparison), Some(tier.threshold)),
-        ),
+        Condition::Threshold { tiers } => tiers
+            .get(change.level)
+            .or(tiers.last())
+            .map_or((AlertSeverity::Medium, Severity::Sev3, None, None), |tier| {
+                (tier.level.alert, tier.level.incident, Some(tier.comparison), Some(tier.threshold))
+            }),
         Condition::Absence { level } => (level.alert, level.incident, None, None),
     };
     AlertChange {
@@ -381,8 +244,8 @@ pub fn change_for(
         state: change.state,
         level,
         severity,
-        title: title_of(rule, metric, dimensions, comparison.zip(threshold)),
-        dimensions: dimensions.clone(),
+        title: bounded(&title_of(rule, metric, dimensions, comparison.zip(threshold)), MAX_TITLE),
+        dimensions: bounded_dimensions(dimensions),
         value: change.value.and_then(storable),
         comparison,
         threshold,
@@ -390,18 +253,13 @@ pub fn change_for(
         at: change.at,
         since: change.since,
         runbook: rule.runbook.clone(),
-        reason,
+        reason: given(&bounded(&reason, MAX_REASON)),
         quote: None,
     }
 }
 
 /// `ErrorRate above 10 %`, `LambdaDuration{FunctionName=api} above 28 s`, `RequestCount: no data`.
-pub fn title_of(
-    rule: &Rule,
-    metric: &Metric,
-    dimensions: &Dimensions,
-    threshold: Option<(Comparison, f64)>,
-) -> String {
+pub fn title_of(rule: &Rule, metric: &Metric, dimensions: &Dimensions, threshold: Option<(Comparison, f64)>) -> String {
     let what = format!("{}{}", metric.name, format_dimensions(dimensions));
     match (&rule.condition, threshold) {
         (Condition::Absence { .. }, _) => format!("{what}: no data"),
@@ -437,8 +295,7 @@ pub fn storable(value: f64) -> Option<f64> {
 pub fn bounded(text: &str, max: usize) -> String {
     let mut result = String::with_capacity(text.len().min(max));
     for character in text.chars() {
-        let hidden = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let shown = if character.is_control() || hidden { ' ' } else { character };
+        let shown = if is_hidden(character) { ' ' } else { character };
         if result.len() + shown.len_utf8() > max {
             while result.len() + '…'.len_utf8() > max && result.pop().is_some() {}
             result.push('…');
@@ -448,3 +305,29 @@ pub fn bounded(text: &str, max: usize) -> String {
     }
     result
 }
+
+/// The text with a space for whatever a reader would not see, or would see elsewhere.
+fn visible(text: &str) -> String {
+    text.chars().map(|character| if is_hidden(character) { ' ' } else { character }).collect()
+}
+
+/// Control characters, line separators, and what changes the direction of text.
+fn is_hidden(character: char) -> bool {
+    let directs =
+        matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    directs || matches!(character, '\u{2028}' | '\u{2029}') || character.is_control()
+}
+
+/// The reason, or that none was given: nothing is recorded without one.
+pub(crate) fn given(reason: &str) -> String {
+    if reason.trim().is_empty() { "no reason given".to_owned() } else { reason.to_owned() }
+}
+
+/// The first dimensions, each bounded. One without a name is left out: `DynamoDB` keeps no attribute without a name.
+fn bounded_dimensions(dimensions: &Dimensions) -> Dimensions {
+    let named = dimensions.iter().filter(|(name, _)| !name.is_empty());
+    named.take(MAX_DIMENSIONS).map(|(name, value)| (bounded(name, 60), bounded(value, 100))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,20 @@
 //!
 //! Pure and total. The caller has loaded the latest incident of the group, and writes what comes out in one transaction.
 
+mod alerts;
+mod commands;
+mod notices;
+mod pages;
+
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AlertChange, ChangeState, Origin};
-use crate::catalogue::{Catalogue, Severity, SeverityPolicy, Via};
-use crate::escalation::{self, NextPage};
-use crate::incident::{Entry, Fact, Incident, IncidentId, Member, Page, SlackThread, Status};
-use crate::message::{AlertLine, MAX_ALERT_LINES, Notice, NoticeKind, dedup_key, format_seconds};
-use crate::runbook;
+use crate::alert::{AlertChange, bounded, fnv1a, given};
+use crate::catalogue::Catalogue;
+use crate::incident::{Entry, Fact, Incident, IncidentId, SlackThread, Status};
+use crate::message::{Notice, NoticeKind};
 
 /// What a decision rests on beside the state.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +155,7 @@ pub fn decide(policy: Policy<'_>, latest: Option<&Incident>, events: &[Event], n
         outcomes: Vec::new(),
         told: Vec::new(),
         first_page: None,
+        paged: BTreeSet::new(),
     };
     for event in events {
         let written = !deciding.entries.is_empty();
@@ -176,7 +182,15 @@ struct Deciding<'a> {
     told: Vec<String>,
     /// Why the first page is sent, until it is: once for all alerts that come together, at the worst severity.
     first_page: Option<String>,
+    /// The channels that this decision pages. A page says how things stand, so no update follows it.
+    paged: BTreeSet<String>,
 }
+
+/// The most bytes of a reason in the journal, and of why a message is sent.
+const MAX_REASON: usize = 600;
+
+/// The most news that one update spells out.
+const MAX_NEWS: usize = 5;
 
 impl Deciding<'_> {
     fn event(&mut self, event: &Event) -> String {
@@ -191,12 +205,14 @@ impl Deciding<'_> {
     fn finish(mut self) -> Decision {
         self.send_first_page();
         if !self.told.is_empty() && self.incident.as_ref().is_some_and(Incident::is_open) {
-            let why = std::mem::take(&mut self.told).join("; ");
-            let numbers = self.tell(&NoticeKind::Update, &why);
-            if let (Some(entry), Some(incident)) = (self.entries.last_mut(), self.incident.as_mut()) {
-                incident.next_effect = numbers.iter().max().map_or(incident.next_effect, |last| last + 1);
-                entry.effects.extend(numbers);
+            let more = self.told.len().saturating_sub(MAX_NEWS);
+            self.told.truncate(MAX_NEWS);
+            let mut why = std::mem::take(&mut self.told).join("; ");
+            if more > 0 {
+                why = format!("{}; and {more} more", bounded(&why, MAX_REASON));
             }
+            let numbers = self.tell(&NoticeKind::Update, &why);
+            self.attach(numbers);
         }
         if let Some(incident) = self.incident.as_mut().filter(|_| !self.entries.is_empty()) {
             incident.version += 1;
@@ -204,428 +220,20 @@ impl Deciding<'_> {
         Decision { incident: self.incident, entries: self.entries, effects: self.effects, outcomes: self.outcomes }
     }
 
-    // Alerts.
-
-    fn alert(&mut self, change: &AlertChange) -> String {
-        let known = self.incident.as_ref().and_then(|incident| incident.alerts.get(&change.key));
-        if let Some(member) = known.filter(|member| change.at < member.at) {
-            return format!("older than the alert's last change at {}, so it changes nothing", member.at);
-        }
-        let open = self.incident.as_ref().is_some_and(Incident::is_open);
-        match change.state {
-            ChangeState::Firing if open => self.fired(change),
-            ChangeState::Firing => self.opened(change),
-            ChangeState::Ok if open => self.recovered(change),
-            ChangeState::Ok => "measured OK, and no incident is open: nothing to do".to_owned(),
-        }
-    }
-
-    fn opened(&mut self, change: &AlertChange) -> String {
-        if let Some(last) = &self.incident {
-            let repeated = last.alerts.get(&change.key).is_some_and(|member| change.at <= member.at);
-            if repeated {
-                return format!("already recorded in {}, which is resolved", last.id);
-            }
-        }
-        let id = IncidentId::for_change(change, self.now);
-        let fact = Fact::Opened {
-            group: change.group.clone(),
-            title: change.title.clone(),
-            severity: change.severity,
-            runbook: change.runbook.clone(),
-            onset: change.since,
-        };
-        let Some(incident) = Incident::open(id, &fact, self.now) else {
-            return "an incident can only begin with its opening".to_owned();
-        };
-        self.incident = Some(incident);
-        let reason = match change.origin {
-            Origin::Unrecognised => format!("an alert that was not recognised: {}", change.reason),
-            _ => format!("{}: no incident of group {} was open", change.reason, change.group),
-        };
-        self.record(fact, &reason, Vec::new());
-        self.record(Fact::AlertFired { key: change.key.clone(), member: member_of(change, None) }, &change.reason, Vec::new());
-        self.first_page = Some(format!("{} alert: {}", change.level.as_str(), change.reason));
-        reason
-    }
-
-    fn fired(&mut self, change: &AlertChange) -> String {
-        let Some(incident) = &self.incident else { return String::new() };
-        let known = incident.alerts.get(&change.key);
-        if let Some(member) = known {
-            let worse = change.severity > member.severity;
-            if member.state == ChangeState::Firing && !worse {
-                return format!("already recorded as firing in {}: a duplicate", incident.id);
-            }
-            if change.at == member.at && !worse {
-                return format!("already recorded in {}: a duplicate", incident.id);
-            }
-        }
-        let (severity, acknowledged) = (incident.severity, incident.acknowledgement.is_some());
-        let again = known.is_some();
-        let member = member_of(change, known);
-        let key = change.key.clone();
-        self.record(Fact::AlertFired { key, member }, &change.reason, Vec::new());
-        if change.severity > severity {
-            return self.raised(change, severity, acknowledged);
-        }
-        let what = if again { "fires again" } else { "joined" };
-        if self.first_page.is_some() {
-            return format!("{what}, and is in the first page");
-        }
-        self.told.push(format!("{} {what}", change.title));
-        format!("{what}; {severity} already covers it, so nobody is paged anew")
-    }
-
-    fn raised(&mut self, change: &AlertChange, from: Severity, acknowledged: bool) -> String {
-        let chosen = self.incident.as_ref().and_then(runbook::choose).map(str::to_owned);
-        let fact = Fact::SeverityRaised { to: change.severity, title: change.title.clone(), runbook: chosen };
-        let reason = if acknowledged {
-            format!("{} makes it {} after it was acknowledged as {from}, so it is paged anew", change.title, change.severity)
-        } else {
-            format!("{} makes it {} instead of {from}", change.title, change.severity)
-        };
-        self.record(fact, &reason, Vec::new());
-        if self.first_page.is_some() {
-            self.first_page = Some(format!("{} alert: {}", change.level.as_str(), change.reason));
-            return reason;
-        }
-        let Some(incident) = &self.incident else { return reason };
-        let round = incident.escalation.round + 1;
-        let page = NextPage { level: 1, round, started_at: self.now, due_at: self.now };
-        // Whoever was woken for this incident and has not answered is not woken again by its rise: they get an update.
-        let already: Vec<String> = if acknowledged { Vec::new() } else { incident.channels().into_iter().map(str::to_owned).collect() };
-        self.page(&page, &reason, &already);
-        if !acknowledged {
-            self.told.push(reason.clone());
-        }
-        reason
-    }
-
-    fn recovered(&mut self, change: &AlertChange) -> String {
-        let Some(incident) = &self.incident else { return String::new() };
-        match incident.alerts.get(&change.key) {
-            None => return "measured OK, and the open incident does not know this alert: nothing to do".to_owned(),
-            Some(member) if member.state == ChangeState::Ok => {
-                return format!("already recorded as OK in {}: a duplicate", incident.id);
-            }
-            Some(_) => {}
-        }
-        let fact = Fact::AlertRecovered { key: change.key.clone(), at: change.at };
-        self.record(fact, &change.reason, Vec::new());
-        let Some(incident) = &self.incident else { return String::new() };
-        if incident.has_recovered() {
-            let reason = "every alert was measured OK".to_owned();
-            self.resolve("recovery", &reason);
-            return reason;
-        }
-        let firing = incident.alerts.values().filter(|member| member.state == ChangeState::Firing).count();
-        let reason = if firing == 0 {
-            format!("measured OK, but {} further alerts were not tracked: somebody must resolve it", incident.alerts_beyond)
-        } else {
-            format!("measured OK; still firing: {firing}")
-        };
-        self.told.push(format!("{}: {reason}", change.title));
-        reason
-    }
-
-    // Escalation.
-
-    fn wake(&mut self) -> String {
-        let Some(incident) = &self.incident else { return "no such incident".to_owned() };
-        if !incident.needs_acknowledgement() {
-            return "acknowledged or resolved: nobody is waiting".to_owned();
-        }
-        let now = self.now;
-        if incident.wake_at.is_some_and(|at| at > now) {
-            return "not yet due".to_owned();
-        }
-        if self.page_due("") { "escalated".to_owned() } else { "nothing was due".to_owned() }
-    }
-
-    fn send_first_page(&mut self) {
-        if let Some(why) = self.first_page.take() {
-            self.page_due(&why);
-        }
-    }
-
-    /// Pages every level that is due. `first` says why the first page is sent.
-    fn page_due(&mut self, first: &str) -> bool {
-        let Some(incident) = &self.incident else { return false };
-        let Some(policy) = self.policy.catalogue.policy(incident.severity) else { return false };
-        let pages = escalation::due(policy, &incident.escalation, self.now);
-        for page in &pages {
-            let why = self.why(policy, page, first);
-            self.page(page, &why, &[]);
-        }
-        !pages.is_empty()
-    }
-
-    fn why(&self, policy: &SeverityPolicy, page: &NextPage, first: &str) -> String {
-        let Some(incident) = &self.incident else { return String::new() };
-        if page.level == 1 && page.round == 0 {
-            return first.to_owned();
-        }
-        let waited = format_seconds(self.now.duration_since(incident.opened_at).as_secs());
-        let total = policy.levels.len();
-        if page.level == 1 {
-            format!("nobody acknowledged within {waited} at any of {total} levels, so it starts over at level 1")
-        } else {
-            format!("nobody acknowledged within {waited}, so it goes to level {} of {total}", page.level)
-        }
-    }
-
-    fn page(&mut self, page: &NextPage, why: &str, except: &[String]) {
-        let Some(incident) = &self.incident else { return };
-        let Some(policy) = self.policy.catalogue.policy(incident.severity) else { return };
-        let Some(level) = escalation::level(policy, page.level) else { return };
-        let team = self.policy.catalogue.teams.get(&level.team).map_or(&level.team, |team| &team.title).clone();
-        let channels: Vec<String> = level.channels.iter().filter(|channel| !except.contains(channel)).cloned().collect();
-        let mut position = incident.escalation.clone();
-        (position.level, position.round, position.started_at) = (page.level, page.round, page.started_at);
-        let next_at = escalation::next(policy, &position).due_at;
-        let kind = NoticeKind::Page { level: page.level, round: page.round, team };
-        let keyed: Vec<(String, String)> =
-            channels.iter().map(|channel| (channel.clone(), next_key(incident, channel, page.level, page.round))).collect();
-        let effects =
-            keyed.into_iter().filter_map(|(channel, key)| self.notify(&channel, kind.clone(), why, vec![key])).collect();
-        let fact = Fact::Paged { level: page.level, round: page.round, started_at: page.started_at, channels, next_at };
-        self.record(fact, why, effects);
-    }
-
-    // Commands.
-
-    fn command(&mut self, command: &Command) -> String {
-        let Some(incident) = &self.incident else { return "no such incident".to_owned() };
-        let (open, by) = (incident.is_open(), command.by.as_str());
-        let said = command.text.as_deref().map_or(String::new(), |text| format!(": {text}"));
-        let reason = format!("{by} said so{said}");
-        match &command.action {
-            Action::Note(text) => {
-                self.record(Fact::Noted { by: by.to_owned(), text: text.clone() }, &format!("{by} wrote it down"), Vec::new());
-                if open {
-                    self.told.push(format!("{by}: {text}"));
-                }
-                "noted".to_owned()
-            }
-            Action::Reopen if open => "it is open already".to_owned(),
-            Action::Reopen => self.reopen(by, &reason),
-            _ if !open => "it is resolved already; reopen it first".to_owned(),
-            Action::Acknowledge => match &incident.acknowledgement {
-                Some(known) => format!("{} acknowledged it at {} already", known.by, known.at),
-                None => {
-                    self.acknowledge(by, &reason);
-                    "acknowledged; nobody else is called".to_owned()
-                }
-            },
-            Action::Resolve => {
-                self.resolve(by, &reason);
-                "resolved".to_owned()
-            }
-            Action::Status(to) if incident.status == *to => format!("it is {to} already"),
-            Action::Status(to) => {
-                if incident.acknowledgement.is_none() {
-                    self.acknowledge(by, &reason);
-                }
-                self.record(Fact::StatusChanged { to: *to, by: by.to_owned() }, &reason, Vec::new());
-                self.told.push(format!("{by} set it to {to}{said}"));
-                format!("{to}")
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, by: &str, reason: &str) {
-        self.send_first_page();
-        self.record(Fact::Acknowledged { by: by.to_owned() }, reason, Vec::new());
-        let numbers = self.tell(&NoticeKind::Acknowledged { by: by.to_owned() }, reason);
-        self.attach(numbers);
-    }
-
-    fn resolve(&mut self, by: &str, reason: &str) {
-        self.send_first_page();
-        self.record(Fact::Resolved { by: by.to_owned() }, reason, Vec::new());
-        let numbers = self.tell(&NoticeKind::Resolved { by: by.to_owned() }, reason);
-        self.attach(numbers);
-    }
-
-    fn reopen(&mut self, by: &str, reason: &str) -> String {
-        self.record(Fact::Reopened { by: by.to_owned() }, reason, Vec::new());
-        let Some(incident) = &self.incident else { return String::new() };
-        let page = NextPage { level: 1, round: incident.escalation.round + 1, started_at: self.now, due_at: self.now };
-        self.page(&page, &format!("reopened by {by}"), &[]);
-        "reopened and paged".to_owned()
-    }
-
-    // Deliveries.
-
-    fn delivery(&mut self, report: &DeliveryReport) -> String {
-        let Some(incident) = &self.incident else { return "no such incident".to_owned() };
-        let (effect, channel) = (report.effect, report.channel.clone());
-        match &report.result {
-            Ok(thread) => {
-                let known = incident.threads.contains_key(&channel);
-                if thread.is_none() || known {
-                    return "delivered; its message is known already".to_owned();
-                }
-                let fact = Fact::Delivered { effect, channel, thread: thread.clone() };
-                self.record(fact, "the receiver said where the message is", Vec::new());
-                "delivered".to_owned()
-            }
-            Err(reason) => {
-                self.record(Fact::DeliveryFailed { effect, channel: channel.clone() }, reason, Vec::new());
-                self.fall_back(&channel)
-            }
-        }
-    }
-
-    /// A channel failed for good: whoever waits for an acknowledgement is tried elsewhere.
-    fn fall_back(&mut self, failed: &str) -> String {
-        let Some(incident) = &self.incident else { return String::new() };
-        if !incident.needs_acknowledgement() {
-            return format!("{failed} failed; nobody is waited for, so no other channel is tried");
-        }
-        let (level, round) = (incident.escalation.level.max(1), incident.escalation.round);
-        let used = |channel: &str| {
-            incident.pages.iter().any(|page| page.channel == channel && page.level == level && page.round == round)
-        };
-        let channels = &self.policy.catalogue.channels;
-        let fallback = channels.get(failed).and_then(|channel| channel.fallback.clone());
-        let Some(next) = fallback.filter(|name| channels.contains_key(name) && !used(name)) else {
-            return format!("{failed} failed and has no other channel left at level {level}; the next level is called in its time");
-        };
-        let policy = self.policy.catalogue.policy(incident.severity);
-        let team = policy.and_then(|policy| escalation::level(policy, level)).map_or(String::new(), |level| level.team.clone());
-        let key = next_key(incident, &next, level, round);
-        let why = format!("{failed} failed, so this comes by {next}");
-        let kind = NoticeKind::Page { level, round, team };
-        let effects = self.notify(&next, kind, &why, vec![key]).into_iter().collect();
-        let page = Page { channel: next, level, round };
-        self.record(Fact::FellBack { from: failed.to_owned(), page }, &why, effects);
-        why
-    }
-
-    // Building blocks.
-
+    /// Adds a fact to the journal and folds it into the state.
     fn record(&mut self, fact: Fact, reason: &str, effects: Vec<u32>) {
         let Some(incident) = self.incident.as_mut() else { return };
-        let entry = Entry { number: incident.next_entry, at: self.now, fact, reason: reason.to_owned(), effects };
+        let reason = given(&bounded(reason, MAX_REASON));
+        let entry = Entry { number: incident.next_entry, at: self.now, fact, reason, effects };
         incident.apply(&entry);
         self.entries.push(entry);
     }
 
+    /// Notes effects with the entry that caused them, which is the last.
     fn attach(&mut self, numbers: Vec<u32>) {
         if let Some(entry) = self.entries.last_mut() {
             entry.effects.extend(numbers);
         }
-    }
-
-    /// Tells every channel that was paged before.
-    fn tell(&mut self, kind: &NoticeKind, why: &str) -> Vec<u32> {
-        let Some(incident) = &self.incident else { return Vec::new() };
-        let channels: Vec<String> = incident.channels().into_iter().map(str::to_owned).collect();
-        let planned: Vec<(String, Vec<String>)> =
-            channels.into_iter().map(|channel| (channel.clone(), open_keys(incident, &channel))).collect();
-        planned.into_iter().filter_map(|(channel, keys)| self.notify(&channel, kind.clone(), why, keys)).collect()
-    }
-
-    /// Plans a message, unless the channel has no use for its kind. Returns the number of the effect.
-    fn notify(&mut self, channel: &str, kind: NoticeKind, why: &str, dedup_keys: Vec<String>) -> Option<u32> {
-        let via = &self.policy.catalogue.channels.get(channel)?.via;
-        if !wants(via, &kind) {
-            return None;
-        }
-        let notice = self.notice(kind, why, dedup_keys)?;
-        let incident = self.incident.as_mut()?;
-        let number = incident.next_effect;
-        incident.next_effect += 1;
-        let kind = EffectKind::Notify { channel: channel.to_owned(), notice };
-        self.effects.push(Effect { number, created_at: self.now, kind });
-        Some(number)
-    }
-
-    fn notice(&self, kind: NoticeKind, why: &str, dedup_keys: Vec<String>) -> Option<Notice> {
-        let incident = self.incident.as_ref()?;
-        let mut members: Vec<&Member> = incident.alerts.values().collect();
-        members.sort_by_key(|member| (member.state != ChangeState::Firing, std::cmp::Reverse(member.severity), member.since));
-        let more = members.len().saturating_sub(MAX_ALERT_LINES) + usize::try_from(incident.alerts_beyond).unwrap_or(0);
-        Some(Notice {
-            incident: incident.id.clone(),
-            kind,
-            severity: incident.severity,
-            status: incident.status,
-            title: incident.title.clone(),
-            why: why.to_owned(),
-            service: self.policy.catalogue.title.clone(),
-            environment: self.policy.environment.to_owned(),
-            since: incident.onset,
-            at: self.now,
-            alerts: members.into_iter().take(MAX_ALERT_LINES).map(line_of).collect(),
-            more_alerts: u32::try_from(more).unwrap_or(u32::MAX),
-            runbook: incident.runbook.as_deref().and_then(|name| runbook::card(self.policy.catalogue, name)),
-            dedup_keys,
-        })
-    }
-}
-
-/// The key of a page that is about to be sent on a channel. The first page on a channel has the incident's id, each
-/// later one a key of its own, since a trigger on an open key notifies nobody.
-fn next_key(incident: &Incident, channel: &str, level: u32, round: u32) -> String {
-    let first = incident.pages.iter().all(|page| page.channel != channel);
-    if first { incident.id.to_string() } else { dedup_key(&incident.id, level, round) }
-}
-
-/// Every key that pages on a channel have opened.
-fn open_keys(incident: &Incident, channel: &str) -> Vec<String> {
-    let mut keys: Vec<String> = Vec::new();
-    for page in incident.pages.iter().filter(|page| page.channel == channel) {
-        let key = if keys.is_empty() { incident.id.to_string() } else { dedup_key(&incident.id, page.level, page.round) };
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    keys
-}
-
-/// Which messages a channel has a use for. SMS wakes people and is dear: pages only.
-fn wants(via: &Via, kind: &NoticeKind) -> bool {
-    match (via, kind) {
-        (_, NoticeKind::Page { .. }) | (Via::Slack { .. }, _) => true,
-        (Via::Pagerduty { .. }, kind) => !matches!(kind, NoticeKind::Update),
-        (Via::Email { .. }, kind) => matches!(kind, NoticeKind::Resolved { .. }),
-        (Via::Sms { .. }, _) => false,
-    }
-}
-
-fn member_of(change: &AlertChange, known: Option<&Member>) -> Member {
-    Member {
-        state: change.state,
-        at: change.at,
-        since: known.filter(|member| member.state == ChangeState::Firing).map_or(change.since, |member| member.since),
-        title: change.title.clone(),
-        level: change.level,
-        severity: change.severity,
-        dimensions: change.dimensions.clone(),
-        value: change.value,
-        comparison: change.comparison,
-        threshold: change.threshold,
-        unit: change.unit,
-        runbook: change.runbook.clone(),
-        quote: change.quote.clone(),
-    }
-}
-
-fn line_of(member: &Member) -> AlertLine {
-    AlertLine {
-        title: member.title.clone(),
-        firing: member.state == ChangeState::Firing,
-        severity: member.level,
-        dimensions: member.dimensions.clone(),
-        value: member.value,
-        comparison: member.comparison,
-        threshold: member.threshold,
-        unit: member.unit,
-        since: member.since,
-        quote: member.quote.clone(),
     }
 }
 
@@ -640,6 +248,9 @@ pub fn retry_after(attempt: u32, asked: Option<SignedDuration>, key: &str) -> Si
     }
     let base = 5000_i64 << attempt.saturating_sub(1).min(4);
     let base = base.min(60_000);
-    let jitter = i64::try_from(crate::alert::fnv1a(&[key, &attempt.to_string()]) % 1000).unwrap_or(0);
+    let jitter = i64::try_from(fnv1a(&[key, &attempt.to_string()]) % 1000).unwrap_or(0);
     SignedDuration::from_millis(base + base * jitter / 4000)
 }
+
+#[cfg(test)]
+mod tests;

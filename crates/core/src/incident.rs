@@ -1,20 +1,35 @@
 //! Incidents: facts folded to a state. The head is bounded; the journal keeps every fact with its reason.
 
+mod fact;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey};
+use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, bounded, fnv1a};
 use crate::catalogue::{AlertSeverity, Comparison, Severity};
 use crate::metric::{Dimensions, Unit};
+
+pub use fact::{Entry, Fact, Page};
 
 /// The version of the stored form. A newer one is read as far as needed to page, and never overwritten.
 pub const SCHEMA: u32 = 1;
 
 /// The most alerts that a head carries, so that it stays under 20 KB; further ones are counted.
-pub const MAX_MEMBERS: usize = 32;
+pub const MAX_MEMBERS: usize = 16;
+
+/// The most alerts that are counted beyond those, each once; further ones are not even counted.
+pub const MAX_BEYOND: usize = 64;
+
+/// Who ends an incident of which every alert was measured OK.
+pub const RECOVERY: &str = "recovery";
+
+/// The most bytes of a member's title and quote, and of all its dimensions together.
+const MAX_TITLE: usize = 120;
+const MAX_QUOTE: usize = 160;
+const MAX_DIMENSIONS: usize = 100;
 
 /// `INC-20261123-0f3a9c1d`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,12 +37,14 @@ pub const MAX_MEMBERS: usize = 32;
 pub struct IncidentId(String);
 
 impl IncidentId {
-    /// The id of the incident that this change opens. The same change gives the same id, so a retry after a crash
-    /// does not make a second incident.
-    pub fn for_change(change: &AlertChange, now: Timestamp) -> Self {
+    /// The id of the incident that this change opens after `previous`, the latest of its group. The same change gives
+    /// the same id, so a retry after a crash does not make a second incident; a change that comes once more after a
+    /// later incident gives another.
+    pub fn for_change(change: &AlertChange, previous: Option<&Self>, now: Timestamp) -> Self {
         let date = now.strftime("%Y%m%d");
-        let hash = crate::alert::fnv1a(&[change.group.as_str(), change.key.as_str(), &change.at.to_string()]);
-        Self(format!("INC-{date}-{:08x}", (hash >> 32) as u32 ^ hash as u32))
+        let previous = previous.map_or("", Self::as_str);
+        let hash = fnv1a(&[change.group.as_str(), change.key.as_str(), &change.at.to_string(), previous]);
+        Self(format!("INC-{date}-{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff)))
     }
 
     /// An id that somebody typed or that a store returned.
@@ -115,8 +132,9 @@ pub struct Incident {
     pub updated_at: Timestamp,
     /// The alerts that belong to it; at most [`MAX_MEMBERS`].
     pub alerts: BTreeMap<AlertKey, Member>,
-    /// How many alerts came beyond those. They are in the journal, and keep the incident from resolving by itself.
-    pub alerts_beyond: u32,
+    /// Hashes of the keys of alerts that came beyond those; at most [`MAX_BEYOND`]. They are in the journal, and keep the
+    /// incident from resolving by itself.
+    pub beyond: BTreeSet<u64>,
     /// Who is on it.
     pub acknowledgement: Option<Acknowledgement>,
     /// When and by whom it ended.
@@ -125,8 +143,8 @@ pub struct Incident {
     pub escalation: Escalation,
     /// When somebody must look again; `None` only when acknowledged or resolved.
     pub wake_at: Option<Timestamp>,
-    /// Every page that was asked for, oldest first.
-    pub pages: Vec<Page>,
+    /// The pages that were asked for, by channel.
+    pub pages: BTreeMap<String, Pages>,
     /// Where the incident's message is, for each Slack channel that gave a receipt.
     pub threads: BTreeMap<String, SlackThread>,
     /// Number of the next journal entry.
@@ -195,15 +213,34 @@ pub struct Escalation {
     pub started_at: Timestamp,
 }
 
-/// A page that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
-    /// Name of the channel.
-    pub channel: String,
-    /// From 1.
+/// The pages that were asked for on one channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pages {
+    /// How many.
+    pub count: u32,
+    /// The level of the last one, from 1.
     pub level: u32,
-    /// From 0.
+    /// The round of the last one, from 0.
     pub round: u32,
+    /// Number of the last one's effect.
+    pub effect: Option<u32>,
+}
+
+impl Pages {
+    /// The most keys at `PagerDuty` that an incident opens on a channel: each is one more call when it is acknowledged
+    /// or resolved. After that many pages without an answer the oldest key is used again.
+    pub const MAX_KEYS: u32 = 24;
+
+    /// The number of the key that the next page opens. Each page has a key of its own, since one more trigger on an
+    /// open key notifies nobody.
+    pub fn next_key(&self) -> u32 {
+        1 + self.count % Self::MAX_KEYS
+    }
+
+    /// The numbers of the keys that were opened.
+    pub fn keys(&self) -> impl Iterator<Item = u32> + use<> {
+        1..=self.count.min(Self::MAX_KEYS)
+    }
 }
 
 /// Where the incident's message is in Slack.
@@ -213,130 +250,6 @@ pub struct SlackThread {
     pub conversation: String,
     /// Id of the message.
     pub ts: String,
-}
-
-/// Something that happened to an incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "fact", rename_all = "snake_case")]
-pub enum Fact {
-    /// It began.
-    Opened {
-        /// What it is about.
-        group: GroupKey,
-        /// In one line.
-        title: String,
-        /// How bad.
-        severity: Severity,
-        /// What to do.
-        runbook: Option<String>,
-        /// When the alert fired.
-        onset: Timestamp,
-    },
-    /// An alert fires, for the first time, again, or worse.
-    AlertFired {
-        /// Which.
-        key: AlertKey,
-        /// Its state.
-        member: Member,
-    },
-    /// An alert was measured OK.
-    AlertRecovered {
-        /// Which.
-        key: AlertKey,
-        /// When.
-        at: Timestamp,
-    },
-    /// It got worse.
-    SeverityRaised {
-        /// Now.
-        to: Severity,
-        /// The title of what made it worse.
-        title: String,
-        /// What to do now.
-        runbook: Option<String>,
-    },
-    /// People were called; the effects are numbered beside it.
-    Paged {
-        /// From 1.
-        level: u32,
-        /// From 0.
-        round: u32,
-        /// When the round began.
-        started_at: Timestamp,
-        /// Which channels.
-        channels: Vec<String>,
-        /// When the next step is due.
-        next_at: Timestamp,
-    },
-    /// A page on one more channel, since another failed.
-    FellBack {
-        /// The one that failed.
-        from: String,
-        /// The page on the other.
-        page: Page,
-    },
-    /// Somebody is on it.
-    Acknowledged {
-        /// Who.
-        by: String,
-    },
-    /// Somebody said where it stands.
-    StatusChanged {
-        /// Where.
-        to: Status,
-        /// Who.
-        by: String,
-    },
-    /// Somebody wrote something down.
-    Noted {
-        /// Who.
-        by: String,
-        /// What.
-        text: String,
-    },
-    /// It is over.
-    Resolved {
-        /// Who, or `recovery`.
-        by: String,
-    },
-    /// It is not over after all.
-    Reopened {
-        /// Who.
-        by: String,
-    },
-    /// A message was accepted by its receiver.
-    Delivered {
-        /// Number of the effect.
-        effect: u32,
-        /// Name of the channel.
-        channel: String,
-        /// Where the message is.
-        thread: Option<SlackThread>,
-    },
-    /// A message was given up.
-    DeliveryFailed {
-        /// Number of the effect.
-        effect: u32,
-        /// Name of the channel.
-        channel: String,
-    },
-}
-
-/// A fact in the journal, with its reason.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
-    /// From 1, without gaps.
-    pub number: u32,
-    /// When it was decided.
-    pub at: Timestamp,
-    /// What happened.
-    #[serde(flatten)]
-    pub fact: Fact,
-    /// Why.
-    pub reason: String,
-    /// Numbers of the effects that it caused.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub effects: Vec<u32>,
 }
 
 impl Incident {
@@ -358,12 +271,12 @@ impl Incident {
             opened_at: at,
             updated_at: at,
             alerts: BTreeMap::new(),
-            alerts_beyond: 0,
+            beyond: BTreeSet::new(),
             acknowledgement: None,
             resolution: None,
             escalation: Escalation { level: 0, round: 0, started_at: at },
             wake_at: Some(at),
-            pages: Vec::new(),
+            pages: BTreeMap::new(),
             threads: BTreeMap::new(),
             next_entry: 1,
             next_effect: 1,
@@ -380,10 +293,10 @@ impl Incident {
         match &entry.fact {
             Fact::Opened { .. } | Fact::Noted { .. } | Fact::DeliveryFailed { .. } => {}
             Fact::AlertFired { key, member } => {
-                if self.alerts.contains_key(key) || self.alerts.len() < MAX_MEMBERS {
+                if self.has_room_for(key) {
                     self.alerts.insert(key.clone(), member.clone());
-                } else {
-                    self.alerts_beyond += 1;
+                } else if self.beyond.len() < MAX_BEYOND {
+                    self.beyond.insert(hash_of(key));
                 }
             }
             Fact::AlertRecovered { key, at } => {
@@ -403,10 +316,12 @@ impl Incident {
                 if self.acknowledgement.take().is_some() && self.status == Status::Acknowledged {
                     self.status = Status::Detected;
                 }
-                let pages = channels.iter().map(|channel| Page { channel: channel.clone(), level: *level, round: *round });
-                self.pages.extend(pages);
+                // The effects of the pages come first, in the order of the channels.
+                for (index, channel) in channels.iter().enumerate() {
+                    self.paged(channel, *level, *round, entry.effects.get(index));
+                }
             }
-            Fact::FellBack { page, .. } => self.pages.push(page.clone()),
+            Fact::FellBack { page, .. } => self.paged(&page.channel, page.level, page.round, entry.effects.first()),
             Fact::Acknowledged { by } => {
                 self.acknowledgement = Some(Acknowledgement { at: entry.at, by: by.clone() });
                 self.wake_at = None;
@@ -446,11 +361,63 @@ impl Incident {
 
     /// Whether every alert has been measured OK, and none went untracked.
     pub fn has_recovered(&self) -> bool {
-        self.alerts_beyond == 0 && !self.alerts.is_empty() && self.alerts.values().all(|member| member.state == ChangeState::Ok)
+        let recovered = |member: &Member| member.state == ChangeState::Ok;
+        self.beyond.is_empty() && !self.alerts.is_empty() && self.alerts.values().all(recovered)
     }
 
-    /// The channels that have been paged, each once.
-    pub fn channels(&self) -> BTreeSet<&str> {
-        self.pages.iter().map(|page| page.channel.as_str()).collect()
+    /// Whether the alert is, or can be, one of those that the head carries.
+    pub fn has_room_for(&self, key: &AlertKey) -> bool {
+        self.alerts.contains_key(key) || self.alerts.len() < MAX_MEMBERS
+    }
+
+    /// Whether the alert is beyond those that the head carries, and either known or one too many to be counted.
+    pub fn is_beyond(&self, key: &AlertKey) -> bool {
+        !self.has_room_for(key) && (self.beyond.len() >= MAX_BEYOND || self.beyond.contains(&hash_of(key)))
+    }
+
+    /// The channels that have been paged.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        self.pages.keys().map(String::as_str)
+    }
+
+    fn paged(&mut self, channel: &str, level: u32, round: u32, effect: Option<&u32>) {
+        let pages = self.pages.entry(channel.to_owned()).or_default();
+        *pages = Pages { count: pages.count.saturating_add(1), level, round, effect: effect.copied() };
     }
 }
+
+impl Member {
+    /// What the head keeps of a change; `known` is what it kept before.
+    pub fn of(change: &AlertChange, known: Option<&Self>) -> Self {
+        let mut room = MAX_DIMENSIONS;
+        let fits = |(name, value): &(&String, &String)| {
+            let fits = name.len() + value.len() <= room;
+            room = room.saturating_sub(name.len() + value.len());
+            fits
+        };
+        Self {
+            state: change.state,
+            at: change.at,
+            since: known
+                .filter(|member| member.state == ChangeState::Firing)
+                .map_or(change.since, |member| member.since),
+            title: bounded(&change.title, MAX_TITLE),
+            level: change.level,
+            severity: change.severity,
+            dimensions: change.dimensions.iter().take_while(fits).map(|(n, v)| (n.clone(), v.clone())).collect(),
+            value: change.value,
+            comparison: change.comparison,
+            threshold: change.threshold,
+            unit: change.unit,
+            runbook: change.runbook.clone(),
+            quote: change.quote.as_deref().map(|quote| bounded(quote, MAX_QUOTE)),
+        }
+    }
+}
+
+fn hash_of(key: &AlertKey) -> u64 {
+    fnv1a(&[key.as_str()])
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,3 +24,6 @@ pub mod incident;
 pub mod decide;
 
 pub mod message;
+
+#[cfg(test)]
+mod example_catalogue;

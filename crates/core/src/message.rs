@@ -126,9 +126,9 @@ pub fn format_seconds(seconds: i64) -> String {
     }
 }
 
-/// The key at `PagerDuty` of a page that is not the first on its channel: `INC-.../2.0`.
-pub fn dedup_key(incident: &IncidentId, level: u32, round: u32) -> String {
-    format!("{incident}/{level}.{round}")
+/// A key at `PagerDuty`, by its number from 1: the incident's id for the first, `INC-.../2` for a later one.
+pub fn dedup_key(incident: &IncidentId, number: u32) -> String {
+    if number <= 1 { incident.to_string() } else { format!("{incident}/{number}") }
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Which runbook an incident follows, and what of it goes into a message.
 
+use crate::alert::bounded;
 use crate::catalogue::Catalogue;
 use crate::incident::Incident;
 use crate::message::RunbookCard;
+
+/// The most steps of a runbook in a message, and the most bytes of one. A message is stored once for each channel.
+const MAX_STEPS: usize = 20;
+const MAX_STEP: usize = 500;
 
 /// The runbook of the worst alert that has one; among equals that of the alert that fired first.
 pub fn choose(incident: &Incident) -> Option<&str> {
@@ -23,7 +28,10 @@ pub fn card(catalogue: &Catalogue, name: &str) -> Option<RunbookCard> {
     Some(RunbookCard {
         name: runbook.name.clone(),
         title: runbook.title.clone(),
-        steps: runbook.steps.clone(),
+        steps: runbook.steps.iter().take(MAX_STEPS).map(|step| bounded(step, MAX_STEP)).collect(),
         url: runbook.url.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,13 @@ impl Windows {
             }
             let end = end_of(catalogue, metric, now);
             let length = i64::from(metric.period_seconds) * i64::try_from(*count).unwrap_or(1);
-            requests.extend(metric.dimensions.iter().map(|dimensions| SeriesRequest {
+            // One request brings the costs of every service, whose names nobody lists.
+            let every_service = [Dimensions::new()];
+            let sets = match metric.source {
+                Source::Cost { by_service: true } => &every_service[..],
+                _ => &metric.dimensions,
+            };
+            requests.extend(sets.iter().map(|dimensions| SeriesRequest {
                 metric: name.clone(),
                 source: metric.source.clone(),
                 dimensions: dimensions.clone(),
@@ -75,9 +81,6 @@ impl Windows {
         for series in series {
             let window = series.window(request.end, request.period_seconds, count);
             metric.insert(series.dimensions.clone(), window);
-        }
-        if series.is_empty() {
-            metric.insert(request.dimensions.clone(), vec![None; count]);
         }
     }
 

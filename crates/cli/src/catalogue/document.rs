@@ -11,23 +11,33 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// What is measured, what is wrong with it, who is told, and what to do.
+//
+// Here and in some parts the schema requires more than the types do, so that the check can go on with the rest when something is
+// missing or broken; see `structure`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["service", "metrics", "rules", "severities", "channels", "teams"]))]
 pub(crate) struct Document {
     /// The service that is watched.
+    #[serde(default)]
     pub(crate) service: Service,
     /// What holds where a metric or a rule does not say otherwise.
     #[serde(default)]
     pub(crate) defaults: Defaults,
     /// Measurements, by name.
+    #[serde(default)]
     pub(crate) metrics: BTreeMap<String, Metric>,
     /// What is wrong with a measurement, by name.
+    #[serde(default)]
     pub(crate) rules: BTreeMap<String, Rule>,
     /// What happens with an incident of each severity.
+    #[serde(default)]
     pub(crate) severities: Severities,
     /// Ways to reach people, by name.
+    #[serde(default)]
     pub(crate) channels: BTreeMap<String, Channel>,
     /// People who are called together, by name.
+    #[serde(default)]
     pub(crate) teams: BTreeMap<String, Team>,
     /// What to do for a kind of incident, by name.
     #[serde(default)]
@@ -39,7 +49,8 @@ pub(crate) struct Document {
 
 /// The service that is watched.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name", "title"]))]
 pub(crate) struct Service {
     /// Prefix of every table, topic and alarm: `ai-nutritionist`.
     #[schemars(extend("pattern" = "^[a-z][a-z0-9-]{0,39}$", "patternErrorMessage" = "lower-case letters, digits and hyphens, at most 40"))]
@@ -48,11 +59,15 @@ pub(crate) struct Service {
     #[schemars(length(min = 1))]
     pub(crate) title: String,
     /// How often the monitoring function runs; whole minutes. A rule that can raise a SEV1 needs `1m`, or engine `alarm`. Default `1m`.
-    #[serde(default = "one_minute")]
     pub(crate) cycle: Duration,
     /// How long CloudWatch may take until the data of a period is complete. Default `1m`.
-    #[serde(default = "one_minute")]
     pub(crate) ingestion_delay: Duration,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self { name: String::new(), title: String::new(), cycle: one_minute(), ingestion_delay: one_minute() }
+    }
 }
 
 fn one_minute() -> Duration {
@@ -94,17 +109,19 @@ impl Default for Defaults {
 /// A measurement. It has one of `cloudwatch`, `formula`, `logs` and `cost`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["category", "description", "unit"]))]
 pub(crate) struct Metric {
     /// What kind of thing it measures. Alerts on `business` and `cost` go to the topic `business-alerts`, all others to `alerts`.
     #[schemars(schema_with = "category")]
     pub(crate) category: Category,
     /// One sentence.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) description: String,
     /// Unit of every value.
     #[schemars(schema_with = "unit")]
     pub(crate) unit: Unit,
-    /// Length of a period, whole minutes. Default: that of a formula's inputs, else `defaults.period`.
+    /// Length of a period, whole minutes. Default: that of a formula's inputs, `1d` for a cost, else `defaults.period`.
     pub(crate) period: Option<Duration>,
     /// A CloudWatch metric.
     pub(crate) cloudwatch: Option<Cloudwatch>,
@@ -173,10 +190,12 @@ pub(crate) enum Cost {
 /// What is wrong with a metric: at least one of `warning`, `critical` and `tiers`, or else `absent`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["metric", "description"]))]
 pub(crate) struct Rule {
     /// The metric it watches.
     pub(crate) metric: String,
     /// One sentence: what a person should understand when it fires.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) description: String,
     /// Who evaluates it. Default `defaults.engine`.
@@ -292,31 +311,40 @@ pub(crate) enum Weekday {
 }
 
 /// What happens with an incident of each severity.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["SEV1", "SEV2", "SEV3", "SEV4"]))]
 pub(crate) struct Severities {
+    /// The most urgent: the service is down.
     #[serde(rename = "SEV1")]
-    pub(crate) sev1: SeverityPolicy,
+    pub(crate) sev1: Option<SeverityPolicy>,
+    /// Significant functionality impacted.
     #[serde(rename = "SEV2")]
-    pub(crate) sev2: SeverityPolicy,
+    pub(crate) sev2: Option<SeverityPolicy>,
+    /// Minor functionality impacted.
     #[serde(rename = "SEV3")]
-    pub(crate) sev3: SeverityPolicy,
+    pub(crate) sev3: Option<SeverityPolicy>,
+    /// The least urgent: cosmetic issues.
     #[serde(rename = "SEV4")]
-    pub(crate) sev4: SeverityPolicy,
+    pub(crate) sev4: Option<SeverityPolicy>,
 }
 
 impl Severities {
-    /// All four, most urgent first.
-    pub(crate) fn each(&self) -> [(Severity, &SeverityPolicy); 4] {
+    /// Those that are there, most urgent first.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Severity, &SeverityPolicy)> {
         [(Severity::Sev1, &self.sev1), (Severity::Sev2, &self.sev2), (Severity::Sev3, &self.sev3), (Severity::Sev4, &self.sev4)]
+            .into_iter()
+            .filter_map(|(severity, policy)| Some((severity, policy.as_ref()?)))
     }
 }
 
 /// What happens with an incident.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["description", "response", "escalation", "channels"]))]
 pub(crate) struct SeverityPolicy {
     /// One sentence.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) description: String,
     /// Somebody must acknowledge within this time.
@@ -324,7 +352,8 @@ pub(crate) struct SeverityPolicy {
     /// Unacknowledged for this time, the incident goes to the last level.
     pub(crate) escalation: Duration,
     /// Channels of every level that does not name its own.
-    #[schemars(length(min = 1))]
+    #[serde(default)]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub(crate) channels: Vec<String>,
     /// Whether a post-mortem is due when the incident resolves. Default false.
     #[serde(default)]
@@ -342,7 +371,7 @@ pub(crate) struct Level {
     /// The team that is called. Default `defaults.team`.
     pub(crate) team: Option<String>,
     /// Default: the severity's channels.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub(crate) channels: Option<Vec<String>>,
     /// Since the detection of the incident. Default: `0s` for the first level, the response time for the second, the escalation time for the
     /// third; a fourth says it.

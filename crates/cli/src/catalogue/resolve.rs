@@ -27,7 +27,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         ingestion_delay_seconds: document.service.ingestion_delay.seconds,
         metrics,
         rules,
-        severities: document.severities.each().into_iter().map(|(severity, policy)| (severity, resolve_severity(document, policy))).collect(),
+        severities: document.severities.each().map(|(severity, policy)| (severity, resolve_severity(document, policy))).collect(),
         channels: document.channels.iter().map(|(name, channel)| (name.clone(), resolve_channel(name, channel))).collect(),
         teams: document
             .teams
@@ -85,9 +85,12 @@ fn resolve_metric(document: &Document, name: &str, metric: &Metric) -> Option<re
     })
 }
 
-/// The period of a metric: its own, or that of its formula's first input that has one, or the default.
+/// The period of a metric: its own, or that of its formula's first input that has one, or the default. Cost Explorer
+/// counts by the day.
 pub(crate) fn period(document: &Document, name: &str) -> Duration {
-    inherited(document, name, &mut BTreeSet::new(), &|metric| metric.period).unwrap_or(document.defaults.period)
+    let day = Duration { seconds: 86_400 };
+    inherited(document, name, &mut BTreeSet::new(), &|metric| metric.period.or(metric.cost.map(|_| day)))
+        .unwrap_or(document.defaults.period)
 }
 
 /// The sets of dimensions of a metric; `[{}]` for one series without, `[]` where they are found when the data comes.

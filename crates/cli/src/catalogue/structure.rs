@@ -79,11 +79,17 @@ fn join_constants(object: &mut serde_json::Map<String, Value>) {
 /// A departure from the schema: where, and the part of the tree that cannot be used for it.
 struct Departure {
     finding: Finding,
-    unusable: String,
+    unusable: Option<String>,
 }
 
-/// Checks the shape of the tree. Returns what is wrong, and the document made of what can be used; `None` when too
-/// little is left for one.
+/// The parts whose types do without what they lack, so that the rest of them is checked.
+const LENIENT_PARTS: [&str; 3] = ["", "/service", "/severities"];
+
+/// The keys that the types do without, so that the rest of a metric, rule or severity is checked.
+const LENIENT_KEYS: [&str; 2] = ["description", "channels"];
+
+/// Checks the shape of the tree. Returns what is wrong, and the document made of what can be used; `None` when the tree
+/// is no mapping.
 ///
 /// What cannot be used is taken out and the rest is looked at again, so that further checks see every part that is
 /// sound. Only the first look reports: what goes wrong later is a consequence.
@@ -95,20 +101,22 @@ pub(crate) fn check(tree: &Tree) -> (Vec<Finding>, Option<Document>) {
     };
     let mut value = tree.value.clone();
     let mut findings = Vec::new();
-    for round in 0.. {
-        let departures: Vec<Departure> =
-            validator.iter_errors(&value).flat_map(|error| departures(&schema, &error)).collect();
-        if departures.is_empty() {
-            break;
-        }
+    let mut first = true;
+    loop {
+        let departures: Vec<Departure> = validator.iter_errors(&value).flat_map(|error| departures(&schema, &error)).collect();
+        let mut changed = false;
         for departure in departures {
-            remove(&mut value, &departure.unusable);
-            if round == 0 && !findings.iter().any(|finding: &Finding| finding.pointer == departure.finding.pointer && finding.on_key == departure.finding.on_key) {
+            if let Some(unusable) = &departure.unusable {
+                changed |= remove(&mut value, unusable);
+            }
+            let told = |finding: &Finding| finding.pointer == departure.finding.pointer && finding.on_key == departure.finding.on_key;
+            if first && !findings.iter().any(told) {
                 findings.push(departure.finding);
             }
         }
-        if value.is_null() {
-            return (findings, None);
+        first = false;
+        if !changed {
+            break;
         }
     }
     match serde_json::from_value(value) {
@@ -122,19 +130,17 @@ pub(crate) fn check(tree: &Tree) -> (Vec<Finding>, Option<Document>) {
     }
 }
 
-/// Takes the value at the pointer out of the tree; of a list, the whole list, since the others would move.
-fn remove(tree: &mut Value, pointer: &str) {
+/// Takes the value at the pointer out of the tree, and tells whether there was one; of a list, the whole list, since the
+/// others would move.
+fn remove(tree: &mut Value, pointer: &str) -> bool {
     let Some((parent, key)) = pointer.rsplit_once('/') else {
-        *tree = Value::Null;
-        return;
+        return !std::mem::take(tree).is_null();
     };
     let key = key.replace("~1", "/").replace("~0", "~");
     match tree.pointer_mut(parent) {
-        Some(Value::Object(members)) => {
-            members.remove(&key);
-        }
+        Some(Value::Object(members)) => members.remove(&key).is_some(),
         Some(Value::Array(_)) => remove(tree, parent),
-        _ => {}
+        _ => false,
     }
 }
 
@@ -143,7 +149,7 @@ fn departures(schema: &Value, error: &jsonschema::ValidationError<'_>) -> Vec<De
     let name = at.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
     let rule = schema.pointer(error.schema_path().as_str().rsplit_once('/').map_or("", |(parent, _)| parent));
     let here = |message: String, help: String| {
-        vec![Departure { finding: Finding { pointer: at.clone(), on_key: false, severity: Severity::Error, message, help, offset: None }, unusable: at.clone() }]
+        vec![Departure { finding: Finding { pointer: at.clone(), on_key: false, severity: Severity::Error, message, help, offset: None }, unusable: Some(at.clone()) }]
     };
     let what = if name.is_empty() || name.parse::<usize>().is_ok() { "this".to_owned() } else { format!("`{name}`") };
     match error.kind() {
@@ -157,7 +163,7 @@ fn departures(schema: &Value, error: &jsonschema::ValidationError<'_>) -> Vec<De
                     None => format!("the keys here are {}", list(&known)),
                 };
                 let finding = Finding { pointer: pointer.clone(), on_key: true, severity: Severity::Error, message: format!("unknown key `{key}`"), help, offset: None };
-                Departure { finding, unusable: pointer }
+                Departure { finding, unusable: Some(pointer) }
             })
             .collect(),
         ValidationErrorKind::Required { property } => {
@@ -165,7 +171,9 @@ fn departures(schema: &Value, error: &jsonschema::ValidationError<'_>) -> Vec<De
             let holder = if name.is_empty() { "the catalogue".to_owned() } else { what };
             let help = description(schema, rule, key).map_or_else(|| format!("add `{key}:`"), |meaning| format!("add `{key}:` ({meaning})"));
             let finding = Finding { pointer: child(&at, key), on_key: true, severity: Severity::Error, message: format!("{holder} lacks the key `{key}`"), help, offset: None };
-            vec![Departure { finding, unusable: at.clone() }]
+            let lenient = LENIENT_PARTS.contains(&at.as_str()) || LENIENT_KEYS.contains(&key);
+            let unusable = (!lenient).then(|| at.clone());
+            vec![Departure { finding, unusable }]
         }
         ValidationErrorKind::Type { .. } => {
             let wanted = rule.and_then(|rule| rule.get("type")).and_then(Value::as_str).unwrap_or_default();

@@ -2,22 +2,22 @@
 //!
 //! Nothing is dropped and nothing panics. What cannot be read becomes an unrecognised alert that quotes it.
 
+mod command;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, SCHEMA, bounded, change_for, fnv1a, storable};
+use super::{
+    AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, MAX_QUOTE, MAX_REASON, MAX_TITLE, Origin, SCHEMA, bounded,
+    bounded_dimensions, change_for, fnv1a, given, storable, title_of,
+};
 use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
-use crate::decide::{Action, Command};
-use crate::incident::{IncidentId, Status};
+use crate::decide::Command;
 use crate::metric::{Dimensions, Unit};
 use crate::rule::static_level;
 
-/// The most of a foreign text that is kept, in bytes.
-const MAX_QUOTE: usize = 600;
-const MAX_TITLE: usize = 160;
-const MAX_REASON: usize = 400;
 /// A change that claims to come from further in the future than this is taken as of now: it would otherwise block
 /// every later change of its alert.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -67,7 +67,8 @@ pub struct Context<'a> {
 /// Reads a whole event.
 pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
     if let Some(records) = event.get("Records").and_then(Value::as_array) {
-        let from_queue = records.iter().any(|record| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs"));
+        let from_queue =
+            records.iter().any(|record| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs"));
         let records = records.iter().map(|record| parse_record(record, context)).collect();
         return Incoming::Records { from_queue, records };
     }
@@ -75,7 +76,7 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
         return Incoming::Tick;
     }
     if event.get("command").is_some() {
-        return match parse_command(event) {
+        return match command::parse(event) {
             Ok(command) => Incoming::Command(command),
             Err(reason) => Incoming::BadCommand(reason),
         };
@@ -95,9 +96,13 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
                 None => unrecognised("an SNS envelope without a message", body, context),
             },
             Ok(message) => parse_message(&message, body, context),
-            Err(_) => unrecognised("not JSON", body, context),
+            Err(error) => unrecognised(&format!("not JSON: {error}"), body, context),
         },
-        _ => unrecognised("neither an SNS nor an SQS record", &record.to_string(), context),
+        // Of a record with a body only that is quoted: the rest differs each time that the queue hands it out.
+        (None, body) => {
+            let quoted = body.unwrap_or(record).to_string();
+            unrecognised("neither an SNS nor an SQS record", &quoted, context)
+        }
     };
     let (change, note) = split(parsed);
     let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str);
@@ -124,7 +129,7 @@ fn parse_text(message: &Value, context: Context<'_>) -> Parsed {
     match message {
         Value::String(text) => match serde_json::from_str::<Value>(text) {
             Ok(value) => parse_message(&value, text, context),
-            Err(_) => unrecognised("not JSON", text, context),
+            Err(error) => unrecognised(&format!("not JSON: {error}"), text, context),
         },
         other => parse_message(other, &other.to_string(), context),
     }
@@ -146,19 +151,24 @@ fn parse_message(message: &Value, text: &str, context: Context<'_>) -> Parsed {
 
 /// The form that the monitoring function publishes.
 fn own_change(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
-    let schema = message.get("schema").and_then(Value::as_u64);
-    if schema != Some(u64::from(SCHEMA)) {
-        return Err(format!("an alert of schema {schema:?}; this version reads {SCHEMA}"));
+    let schema = message.get("schema").cloned().unwrap_or_default();
+    if schema.as_u64() != Some(u64::from(SCHEMA)) {
+        return Err(format!("an alert of schema {schema}; this version reads {SCHEMA}"));
     }
-    let change: AlertChange = serde::Deserialize::deserialize(message).map_err(|error| format!("an alert that cannot be read: {error}"))?;
+    let change: AlertChange =
+        serde::Deserialize::deserialize(message).map_err(|error| format!("an alert that cannot be read: {error}"))?;
+    if change.key.as_str().is_empty() {
+        return Err("an alert without a key".to_owned());
+    }
     let at = not_ahead(change.at, context.now);
+    let title = if change.title.trim().is_empty() { change.key.as_str() } else { &change.title };
     Ok(Parsed::Change(Box::new(AlertChange {
+        title: bounded(title, MAX_TITLE),
         key: AlertKey::new(change.key.as_str(), &Dimensions::new(), None),
         group: GroupKey::named(change.group.as_str()),
-        title: bounded(&change.title, MAX_TITLE),
-        reason: bounded(&change.reason, MAX_REASON),
+        reason: given(&bounded(&change.reason, MAX_REASON)),
         quote: change.quote.map(|quote| bounded(&quote, MAX_QUOTE)),
-        dimensions: bounded_dimensions(change.dimensions),
+        dimensions: bounded_dimensions(&change.dimensions),
         runbook: change.runbook.filter(|runbook| context.catalogue.runbooks.contains_key(runbook)),
         rule: change.rule.map(|rule| bounded(&rule, MAX_TITLE)),
         value: change.value.and_then(storable),
@@ -177,35 +187,43 @@ fn by_hand(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
         None | Some(Value::Null) => None,
         Some(given) => Some(given.as_f64().ok_or("threshold is not a number")?),
     };
-    let metric = context.catalogue.metrics.get(name).ok_or_else(|| format!("no metric of the catalogue is called {}", bounded(name, 80)))?;
+    let metric = context
+        .catalogue
+        .metrics
+        .get(name)
+        .ok_or_else(|| format!("no metric of the catalogue is called {}", bounded(name, 80)))?;
     let dimensions = match message.get("dimensions") {
         None | Some(Value::Null) => Dimensions::new(),
         Some(given) => {
             let given: BTreeMap<String, String> =
                 serde::Deserialize::deserialize(given).map_err(|_| "dimensions is not an object of texts")?;
-            bounded_dimensions(given)
+            bounded_dimensions(&given)
         }
     };
     let rules = || context.catalogue.rules.values().filter(|rule| rule.metric == name);
     let breached = rules().filter_map(|rule| Some((rule, static_level(&rule.condition, value)?)));
     let worst = breached.max_by_key(|(rule, level)| rule.condition.levels().nth(*level).map(|level| level.incident));
-    let (rule, level) = match worst {
-        Some(found) => found,
-        None => match rules().find(|rule| matches!(rule.condition, Condition::Threshold { .. })) {
-            Some(rule) => (rule, 0),
-            None => return Err(format!("no threshold rule watches {name}")),
-        },
-    };
+    let mildest = || rules().find(|rule| matches!(rule.condition, Condition::Threshold { .. })).map(|rule| (rule, 0));
+    let (rule, level) =
+        worst.or_else(mildest).ok_or_else(|| format!("no threshold rule watches {}", bounded(name, 80)))?;
     // The sender's own threshold decides where it is stricter than the catalogue's; a value on its good side is an OK.
-    let sender_says_bad = threshold.is_some_and(|threshold| breaches_in_the_direction_of(rule, value, threshold));
-    let state = if worst.is_some() || sender_says_bad { ChangeState::Firing } else { ChangeState::Ok };
-    let reason = "sent by hand or by another system".to_owned();
+    let stricter = threshold.filter(|threshold| worst.is_none() && breaches_as_in(rule, value, *threshold));
+    let state = if worst.is_some() || stricter.is_some() { ChangeState::Firing } else { ChangeState::Ok };
+    let reason = match stricter {
+        Some(threshold) => format!("the sender's own threshold is {}", metric.unit.format(threshold)),
+        None => "sent by hand or by another system".to_owned(),
+    };
     let change = ChangeOf { state, level, value: Some(value), at: context.now, since: context.now };
-    let change = change_for(rule, metric, &dimensions, change, reason);
-    Ok(Parsed::Change(Box::new(AlertChange { origin: Origin::Manual, ..change })))
+    let mut change = AlertChange { origin: Origin::Manual, ..change_for(rule, metric, &dimensions, change, reason) };
+    if let (Some(threshold), Some(comparison)) = (stricter, change.comparison) {
+        change.threshold = storable(threshold);
+        change.title = bounded(&title_of(rule, metric, &dimensions, Some((comparison, threshold))), MAX_TITLE);
+    }
+    Ok(Parsed::Change(Box::new(change)))
 }
 
-fn breaches_in_the_direction_of(rule: &Rule, value: f64, threshold: f64) -> bool {
+/// Whether the value lies on the bad side of another threshold than the rule's own.
+fn breaches_as_in(rule: &Rule, value: f64, threshold: f64) -> bool {
     match &rule.condition {
         Condition::Threshold { tiers } => tiers.first().is_some_and(|tier| tier.comparison.breaches(value, threshold)),
         Condition::Absence { .. } => false,
@@ -216,50 +234,73 @@ fn breaches_in_the_direction_of(rule: &Rule, value: f64, threshold: f64) -> bool
 fn alarm(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
     let text = |key: &str| message.get(key).and_then(Value::as_str);
     let name = text("AlarmName").ok_or("AlarmName is not a text")?;
+    let said = text("NewStateReason").unwrap_or_default();
     let state = match text("NewStateValue") {
         Some("ALARM") => ChangeState::Firing,
+        Some("OK") if rests_on_no_data(said) => {
+            let name = bounded(name, 120);
+            return Ok(Parsed::Nothing(format!("alarm {name} is OK for want of data; only a measured OK resolves")));
+        }
         Some("OK") => ChangeState::Ok,
         Some("INSUFFICIENT_DATA") => {
-            return Ok(Parsed::Nothing(format!("alarm {} has too little data; only a measured OK resolves", bounded(name, 120))));
+            let name = bounded(name, 120);
+            return Ok(Parsed::Nothing(format!("alarm {name} has too little data; only a measured OK resolves")));
         }
         _ => return Err("NewStateValue is none of ALARM, OK, INSUFFICIENT_DATA".to_owned()),
     };
     let at = text("StateChangeTime").and_then(parse_time).map_or(context.now, |at| not_ahead(at, context.now));
-    let reason = bounded(text("NewStateReason").unwrap_or("no reason given"), MAX_REASON);
-    let value = text("NewStateReason").and_then(value_in_reason);
-    let catalogued = name.strip_suffix(context.suffix).and_then(|base| context.catalogue.alarms.iter().find(|alarm| alarm.name == base));
-    let rule = catalogued.and_then(|alarm| Some((alarm, context.catalogue.rules.get(&alarm.rule)?)));
+    let reason = given(&bounded(said, MAX_REASON));
+    let value = value_in_reason(said);
+    let base = name.strip_suffix(context.suffix);
+    let alarm = base.and_then(|base| context.catalogue.alarms.iter().find(|alarm| alarm.name == base));
+    let rule = alarm.and_then(|alarm| Some((alarm, context.catalogue.rules.get(&alarm.rule)?)));
     let found = rule.and_then(|(alarm, rule)| Some((alarm, rule, context.catalogue.metrics.get(&rule.metric)?)));
-    if let Some((alarm, rule, metric)) = found {
-        let level = rule.condition.levels().position(|level| level.name == alarm.level).unwrap_or_default();
-        let change = ChangeOf { state, level, value, at, since: at };
-        let change = change_for(rule, metric, &alarm.dimensions, change, reason);
-        let key = AlertKey::new(&rule.name, &alarm.dimensions, Some(&alarm.level));
-        return Ok(Parsed::Change(Box::new(AlertChange { key, origin: Origin::Alarm, ..change })));
-    }
-    // Not one of ours: it still deserves an incident of its own, which its OK resolves.
-    let key = AlertKey::new(&format!("alarm:{}", bounded(name, 80)), &Dimensions::new(), None);
-    Ok(Parsed::Change(Box::new(AlertChange {
+    let Some((alarm, rule, metric)) = found else {
+        return Ok(Parsed::Change(Box::new(foreign_alarm(
+            message,
+            name,
+            ChangeOf { state, level: 0, value, at, since: at },
+            reason,
+        ))));
+    };
+    let level = rule.condition.levels().position(|level| level.name == alarm.level).unwrap_or_default();
+    let change = ChangeOf { state, level, value, at, since: at };
+    let change = change_for(rule, metric, &alarm.dimensions, change, reason);
+    let key = AlertKey::new(&rule.name, &alarm.dimensions, Some(&alarm.level));
+    Ok(Parsed::Change(Box::new(AlertChange { key, origin: Origin::Alarm, ..change })))
+}
+
+/// An alarm that is not one of ours still deserves an incident of its own, which its OK resolves.
+fn foreign_alarm(message: &Value, name: &str, change: ChangeOf, reason: String) -> AlertChange {
+    let key = AlertKey::new(&format!("alarm:{name}"), &Dimensions::new(), None);
+    let description = message.get("AlarmDescription").and_then(Value::as_str).filter(|text| !text.is_empty());
+    AlertChange {
         schema: SCHEMA,
         group: GroupKey::named(key.as_str()),
         key,
         rule: None,
         origin: Origin::Alarm,
-        state,
+        state: change.state,
         level: AlertSeverity::Medium,
         severity: Severity::Sev3,
         title: bounded(&format!("CloudWatch alarm {name}"), MAX_TITLE),
         dimensions: Dimensions::new(),
-        value: value.and_then(storable),
+        value: change.value.and_then(storable),
         comparison: None,
         threshold: message.pointer("/Trigger/Threshold").and_then(Value::as_f64).and_then(storable),
         unit: Unit::None,
-        at,
-        since: at,
+        at: change.at,
+        since: change.since,
         runbook: None,
-        reason: reason.clone(),
-        quote: Some(text("AlarmDescription").filter(|text| !text.is_empty()).map_or(reason, |text| bounded(text, MAX_QUOTE))),
-    })))
+        quote: Some(description.map_or_else(|| reason.clone(), |text| bounded(text, MAX_QUOTE))),
+        reason,
+    }
+}
+
+/// Whether a `CloudWatch` alarm gives as its reason that there was nothing to measure and the missing datapoints were
+/// declared good: `no datapoints were received for 3 periods and 3 missing datapoints were treated as [NonBreaching]`.
+pub fn rests_on_no_data(reason: &str) -> bool {
+    reason.contains("no datapoints were received")
 }
 
 /// The newest datapoint in `... datapoints [15.0 (14/10/24 10:00:00)] was greater than the threshold (10.0)`.
@@ -279,10 +320,6 @@ fn parse_time(text: &str) -> Option<Timestamp> {
 
 fn not_ahead(at: Timestamp, now: Timestamp) -> Timestamp {
     if at.duration_since(now) > MAX_SKEW { now } else { at }
-}
-
-fn bounded_dimensions(dimensions: Dimensions) -> Dimensions {
-    dimensions.into_iter().take(10).map(|(name, value)| (bounded(&name, 60), bounded(&value, 100))).collect()
 }
 
 fn unrecognised(reason: &str, text: &str, context: Context<'_>) -> Parsed {
@@ -312,26 +349,5 @@ fn unrecognised(reason: &str, text: &str, context: Context<'_>) -> Parsed {
     Parsed::Unrecognised(Box::new(change), reason)
 }
 
-/// `{"command": "acknowledge", "incident_id": "INC-...", "by": "alice"}`.
-fn parse_command(event: &Value) -> Result<Command, String> {
-    let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let incident = text("incident_id").ok_or("a command needs incident_id, such as \"INC-20261123-0f3a9c1d\"")?;
-    let incident = IncidentId::parse(incident).ok_or_else(|| format!("incident_id {:?} is not of the form INC-20261123-0f3a9c1d", bounded(incident, 60)))?;
-    let by = bounded(text("by").ok_or("a command needs by: who gives it")?, 80);
-    let words = text("text").map(|text| bounded(text, 2000));
-    let action = match text("command").unwrap_or_default() {
-        "acknowledge" => Action::Acknowledge,
-        "resolve" => Action::Resolve,
-        "reopen" => Action::Reopen,
-        "note" => Action::Note(words.clone().ok_or("a note needs text")?),
-        "status" => Action::Status(match text("status") {
-            Some("investigating") => Status::Investigating,
-            Some("identified") => Status::Identified,
-            Some("monitoring") => Status::Monitoring,
-            _ => return Err("status is one of investigating, identified, monitoring".to_owned()),
-        }),
-        other => return Err(format!("command {:?} is none of acknowledge, resolve, note, reopen, status", bounded(other, 40))),
-    };
-    let text = if matches!(action, Action::Note(_)) { None } else { words };
-    Ok(Command { incident, action, by, text })
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The command line: what it takes, how it ends.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::catalogue::command::CatalogueArgs;
+use crate::incidents::IncidentsArgs;
+use crate::invoke::InvokeArgs;
+use crate::local::LocalArgs;
+
+/// Done.
+pub const OK: u8 = 0;
+/// What was asked for was looked at and is not so: mistakes in a catalogue, an incident that does not exist.
+pub const REFUSED: u8 = 1;
+/// The command line or a file cannot be understood.
+pub const USAGE: u8 = 2;
+/// The store, AWS or the network failed.
+pub const FAILED: u8 = 3;
+/// Ended by Ctrl-C, with everything saved.
+pub const INTERRUPTED: u8 = 130;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done
+  1    refused: the catalogue has mistakes, or there is no such incident, or its state does not allow it
+  2    the command line or a file cannot be understood
+  3    the store, AWS or the network failed
+  130  ended by Ctrl-C; everything is saved
+
+Try it:
+  monitorctl local --simulate                      three days of AI Nutritionist, four incidents, in under a minute
+  monitorctl local --replay DIR --speed max        your own series, as CSV or as `aws cloudwatch get-metric-data` prints them
+  monitorctl incidents list                        what came of it";
+
+/// Monitoring, alerting and incident response, on one machine or deployed.
+#[derive(Debug, Parser)]
+#[command(name = "monitorctl", version, about, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print only JSON on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// What the log shows, on standard error
+    #[arg(long, global = true, value_name = "LEVEL", env = "LOG_LEVEL", default_value = "error")]
+    log_level: LevelFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the suite on this machine
+    Local(LocalArgs),
+    /// Invoke a function with an event, as `aws lambda invoke` does
+    Invoke(InvokeArgs),
+    /// Look at incidents and act on them
+    Incidents(IncidentsArgs),
+    /// Check the catalogue, describe it to an editor, or resolve it
+    Catalogue(CatalogueArgs),
+}
+
+/// An error with the exit code that it ends with.
+#[derive(Debug)]
+pub struct Exit {
+    /// [`REFUSED`], [`USAGE`] or [`FAILED`].
+    pub code: u8,
+    /// What to say.
+    pub error: anyhow::Error,
+}
+
+impl Exit {
+    /// What was asked for is not so.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { code: REFUSED, error: anyhow::Error::msg(message.into()) }
+    }
+
+    /// It cannot be understood.
+    pub fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: USAGE, error: error.into() }
+    }
+}
+
+/// What has no code of its own is a failure of the store, AWS or the network.
+impl From<anyhow::Error> for Exit {
+    fn from(error: anyhow::Error) -> Self {
+        Self { code: FAILED, error }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The log is for the person at the terminal; what the command answers goes to standard output.
+    let logs = tracing_subscriber::fmt().with_max_level(cli.log_level).with_writer(std::io::stderr).with_target(false);
+    let _ = logs.try_init();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start")
+        .map_err(Exit::from)
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(Exit { code, error }) => {
+            let mut stderr = std::io::stderr().lock();
+            // The chain once, in one line; nobody is left to tell when standard error is closed.
+            let _ = writeln!(stderr, "monitorctl: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<u8, Exit> {
+    match cli.command {
+        Command::Local(args) => Box::pin(crate::local::run(args, cli.json)).await,
+        Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
+        Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
+        Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
+    }
+}
+
+/// Writes to standard output. A closed pipe, as with `| head`, is not an error.
+pub fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// JSON for standard output: indented, with a newline at the end.
+pub fn pretty(value: &impl serde::Serialize) -> Result<String, Exit> {
+    Ok(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n")
+}

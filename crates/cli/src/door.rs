@@ -1,0 +1,215 @@
+//! Where the state is: in the folder of a local run, or in a deployed suite.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use jiff::Timestamp;
+use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
+use monitoring_aws::store::Store;
+use monitoring_core::catalogue::{Catalogue, environment_suffix};
+use serde_json::Value;
+
+use crate::catalogue;
+use crate::command::Exit;
+use crate::local::data::{self, Data, Origin};
+use crate::local::engine::Engine;
+use crate::local::laptop::Telemetry;
+use crate::local::replay::Replay;
+use crate::local::story::{Form, Story};
+use crate::local::suite::{Notify, Parts, Suite};
+use crate::local::{DEFAULT_DATA, DEFAULT_ENVIRONMENT, simulation};
+
+/// How long another process may take to end before its folder counts as in use without serving.
+const CONNECT: Duration = Duration::from_millis(500);
+
+/// Which state a command is about.
+#[derive(Clone, Debug, Args)]
+pub struct DoorArgs {
+    /// Folder of a local run
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA, conflicts_with_all = ["aws_profile", "region"])]
+    data: PathBuf,
+    /// The deployed suite, with this profile
+    #[arg(long, value_name = "NAME")]
+    aws_profile: Option<String>,
+    /// The deployed suite, in this region
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+    /// The environment: `local` on a laptop and `production` deployed, unless it is named
+    #[arg(long, env = "ENVIRONMENT")]
+    environment: Option<String>,
+    /// The catalogue, as YAML; without it the one that is shipped
+    #[arg(long, value_name = "FILE", env = "MONITORING_CATALOGUE")]
+    catalogue: Option<PathBuf>,
+    /// Send no message anywhere but to the terminal (local only)
+    #[arg(long)]
+    terminal: bool,
+}
+
+/// The way to the state.
+pub enum Door {
+    /// A folder.
+    Local(Box<Local>),
+    /// A deployed suite.
+    Deployed(Box<Deployed>),
+}
+
+/// A local run's state.
+pub struct Local {
+    /// The suite over it.
+    pub suite: Suite,
+    /// The run's time: where a simulation or a replay stands, else the real time.
+    pub now: Timestamp,
+    engine: Option<Engine>,
+    data: Option<Data>,
+}
+
+/// A deployed suite.
+pub struct Deployed {
+    store: Store,
+    lambda: aws_sdk_lambda::Client,
+    service: String,
+    environment: String,
+}
+
+impl Door {
+    /// Opens it. `form` is how the steps that a command causes are shown.
+    pub async fn open(args: &DoorArgs, form: Form) -> Result<Self, Exit> {
+        if args.aws_profile.is_some() || args.region.is_some() {
+            return Ok(Self::Deployed(Box::new(Deployed::open(args).await?)));
+        }
+        Ok(Self::Local(Box::new(Local::open(args, form).await?)))
+    }
+
+    /// The tables.
+    pub fn store(&self) -> &Store {
+        match self {
+            Self::Local(local) => &local.suite.store,
+            Self::Deployed(deployed) => &deployed.store,
+        }
+    }
+
+    /// Gives an event to incident-response and returns its answer. A command that it refuses is an [`Exit`].
+    pub async fn respond(&mut self, event: &Value) -> Result<Value, Exit> {
+        match self {
+            Self::Local(local) => {
+                let now = local.now;
+                let response = local.suite.respond(event, now).await.map_err(|error| {
+                    use monitoring_aws::incident_response::HandleError;
+                    match error.downcast::<HandleError>() {
+                        Ok(HandleError::Refused(reason)) => Exit::refused(reason),
+                        Ok(error) => anyhow::Error::from(error).into(),
+                        Err(error) => error.into(),
+                    }
+                })?;
+                Ok(serde_json::to_value(response).context("cannot write the answer as JSON")?)
+            }
+            Self::Deployed(deployed) => deployed.invoke("incident-response", event).await,
+        }
+    }
+
+    /// Releases what was opened.
+    pub async fn close(self) -> anyhow::Result<()> {
+        let Self::Local(local) = self else { return Ok(()) };
+        let Local { suite, engine, data, .. } = *local;
+        drop(suite);
+        if let Some(data) = &data {
+            data.set_endpoint(None)?;
+        }
+        match engine {
+            Some(engine) => engine.stop().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Local {
+    async fn open(args: &DoorArgs, form: Form) -> Result<Self, Exit> {
+        let environment = args.environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
+        let position = data::position(&args.data)?;
+        let origin = position.as_ref().map(|position| position.origin.clone());
+        let mut catalogue = match (&args.catalogue, &origin) {
+            (Some(path), _) => catalogue::load(path).map_err(Exit::usage)?.0,
+            (None, Some(Origin::Replay { .. })) => catalogue::shipped_aws().context("the shipped catalogue")?,
+            (None, _) => catalogue::shipped().context("the shipped catalogue")?,
+        };
+        let telemetry = match &origin {
+            // The files may have gone; only `invoke monitoring` needs them, and says so.
+            Some(Origin::Replay { path, .. }) if path.exists() => {
+                Telemetry::Replay(Replay::load(path, &mut catalogue).map_err(Exit::usage)?)
+            }
+            _ => Telemetry::Simulation(simulation()?),
+        };
+        let now = position.filter(|position| position.origin != Origin::CloudWatch).map_or_else(Timestamp::now, |position| position.at);
+        let (endpoint, engine, held) = connect(&args.data, &catalogue, environment).await?;
+        let story = Story::new(form);
+        story.set_now(now);
+        let parts = Parts {
+            catalogue,
+            environment: environment.to_owned(),
+            dynamodb: Engine::client(&endpoint, &Http::new(Timeouts::default())),
+            telemetry,
+            notify: if args.terminal { Notify::Terminal } else { Notify::Configured },
+            story,
+        };
+        Ok(Self { suite: Suite::new(parts).await?, now, engine, data: held })
+    }
+}
+
+/// The tables of a folder: served here, or by the process that has the folder open.
+async fn connect(
+    folder: &Path,
+    catalogue: &Catalogue,
+    environment: &str,
+) -> Result<(String, Option<Engine>, Option<Data>), Exit> {
+    if let Some(data) = Data::try_open(folder)? {
+        let engine = Engine::start(Some(&data.tables()), &catalogue.service, environment).await?;
+        data.set_endpoint(Some(&engine.endpoint()))?;
+        return Ok((engine.endpoint(), Some(engine), Some(data)));
+    }
+    let endpoint = data::endpoint(folder);
+    let address = endpoint.as_deref().and_then(|endpoint| endpoint.strip_prefix("http://"));
+    if let (Some(endpoint), Some(address)) = (&endpoint, address) {
+        let connected = tokio::time::timeout(CONNECT, tokio::net::TcpStream::connect(address)).await;
+        if matches!(connected, Ok(Ok(_))) {
+            return Ok((endpoint.clone(), None, None));
+        }
+    }
+    Err(Exit::from(anyhow!("{} is in use by another monitorctl that does not answer; try again in a moment", folder.display())))
+}
+
+impl Deployed {
+    async fn open(args: &DoorArgs) -> Result<Self, Exit> {
+        let catalogue = match &args.catalogue {
+            Some(path) => catalogue::load(path).map_err(Exit::usage)?.0,
+            None => catalogue::shipped().context("the shipped catalogue")?,
+        };
+        let environment = args.environment.clone().unwrap_or_else(|| "production".to_owned());
+        let http = Http::new(Timeouts::default());
+        let config = sdk_config_for(&http, args.aws_profile.as_deref(), args.region.as_deref()).await;
+        let store = Store::new(aws_sdk_dynamodb::Client::new(&config), &catalogue.service, &environment);
+        let lambda = aws_sdk_lambda::Config::from(&config)
+            .to_builder()
+            // A function may take half a minute.
+            .timeout_config(aws_sdk_lambda::config::timeout::TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build())
+            .build();
+        let lambda = aws_sdk_lambda::Client::from_conf(lambda);
+        Ok(Self { store, lambda, service: catalogue.service, environment })
+    }
+
+    /// Invokes a function and returns its answer.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Exit> {
+        let name = format!("{}-{function}{}", self.service, environment_suffix(&self.environment));
+        let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
+        let answer = self.lambda.invoke().function_name(&name).payload(payload).send().await;
+        let answer = answer.with_context(|| format!("cannot invoke {name}; check the profile, the region and lambda:InvokeFunction"))?;
+        let body = answer.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
+        let value: Value = serde_json::from_slice(&body).with_context(|| format!("{name} did not answer with JSON"))?;
+        if answer.function_error.is_some() {
+            let message = value.get("errorMessage").and_then(Value::as_str).unwrap_or("it did not say why");
+            return Err(Exit::refused(format!("{name}: {message}")));
+        }
+        Ok(value)
+    }
+}

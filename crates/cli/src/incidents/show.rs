@@ -1,0 +1,139 @@
+//! An incident with its journal, in the order in which things happened.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use monitoring_aws::store::JournalItem;
+use monitoring_core::alert::ChangeState;
+use monitoring_core::decide::EffectKind;
+use monitoring_core::incident::{Fact, Incident};
+use monitoring_core::message::{NoticeKind, format_seconds};
+use serde_json::{Value, json};
+
+/// For people.
+pub(super) fn text(incident: &Incident, journal: &[JournalItem]) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}  {}  {}", incident.id, incident.severity, incident.status);
+    let _ = writeln!(text, "{}", printable(&incident.title));
+    let _ = writeln!(text, "group     {}", printable(incident.group.as_str()));
+    let _ = writeln!(text, "runbook   {}", incident.runbook.as_deref().unwrap_or("none"));
+    let _ = writeln!(text, "since     {}", time(incident.onset));
+    if let Some(acknowledgement) = &incident.acknowledgement {
+        let _ = writeln!(text, "with      {} since {}", printable(&acknowledgement.by), time(acknowledgement.at));
+    }
+    if let Some(resolution) = &incident.resolution {
+        let lasted = format_seconds(resolution.at.duration_since(incident.opened_at).as_secs());
+        let _ = writeln!(text, "ended     {} by {}, after {lasted}", time(resolution.at), printable(&resolution.by));
+    } else if let Some(wake_at) = incident.wake_at {
+        let _ = writeln!(text, "next step {}", time(wake_at));
+    }
+    text.push_str("\nalerts\n");
+    for (key, member) in &incident.alerts {
+        let state = if member.state == ChangeState::Firing { "firing" } else { "ok" };
+        let value = member.value.map_or(String::new(), |value| format!(", was {}", member.unit.format(value)));
+        let _ = writeln!(text, "  {state:<6} {}: {}{value}", printable(key.as_str()), printable(&member.title));
+        if let Some(quote) = &member.quote {
+            let _ = writeln!(text, "         {}", printable(quote));
+        }
+    }
+    if !incident.beyond.is_empty() {
+        let _ = writeln!(text, "  and {} more, which are only in the journal", incident.beyond.len());
+    }
+    text.push_str("\njournal (UTC)\n");
+    let mut lines: Vec<(Timestamp, u8, u32, String)> = journal.iter().map(line).collect();
+    // Effects are timed to the millisecond.
+    lines.sort_by_key(|(at, kind, number, _)| (at.as_millisecond(), *kind, *number));
+    for (at, _, _, line) in lines {
+        let _ = writeln!(text, "  {}  {}", time(at), printable(&line));
+    }
+    text
+}
+
+/// For programs: entries and effects as they are stored.
+pub(super) fn journal_json(journal: &[JournalItem]) -> Value {
+    let items = journal.iter().map(|item| match item {
+        JournalItem::Entry(entry) => json!(entry),
+        JournalItem::Effect { effect, state, attempts, result, finished_at } => {
+            let mut value = json!(effect);
+            if let Some(value) = value.as_object_mut() {
+                value.insert("state".to_owned(), json!(state));
+                value.insert("attempts".to_owned(), json!(attempts));
+                value.insert("result".to_owned(), json!(result));
+                value.insert("finished_at".to_owned(), json!(finished_at));
+            }
+            value
+        }
+    });
+    Value::Array(items.collect())
+}
+
+/// When, entries before effects, number, what.
+fn line(item: &JournalItem) -> (Timestamp, u8, u32, String) {
+    match item {
+        JournalItem::Entry(entry) => {
+            let text = format!("{:<12} {}", what(&entry.fact), detail(&entry.fact, &entry.reason));
+            (entry.at, 0, entry.number, text)
+        }
+        JournalItem::Effect { effect, state, attempts, result, finished_at } => {
+            let EffectKind::Notify { channel, notice } = &effect.kind;
+            let kind = match &notice.kind {
+                NoticeKind::Page { level, round: 0, team } => format!("page of level {level} to {team}"),
+                NoticeKind::Page { level, round, team } => format!("page of level {level} to {team}, round {}", round + 1),
+                NoticeKind::Update => "update".to_owned(),
+                NoticeKind::Acknowledged { .. } => "word of the acknowledgement".to_owned(),
+                NoticeKind::Resolved { .. } => "word of the end".to_owned(),
+            };
+            let tries = if *attempts > 1 { format!(" after {attempts} attempts") } else { String::new() };
+            let said = result.as_ref().filter(|result| *result != "accepted").map_or(String::new(), |result| format!(" ({result})"));
+            let text = format!("{channel:<12} {kind}: {state}{tries}{said}");
+            (finished_at.unwrap_or(effect.created_at), 1, effect.number, text)
+        }
+    }
+}
+
+fn what(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Opened { .. } => "opened",
+        Fact::AlertFired { .. } => "alert",
+        Fact::AlertRecovered { .. } => "recovered",
+        Fact::SeverityRaised { .. } => "raised",
+        Fact::Paged { .. } => "paged",
+        Fact::FellBack { .. } => "fell back",
+        Fact::Acknowledged { .. } => "acknowledged",
+        Fact::StatusChanged { .. } => "status",
+        Fact::Noted { .. } => "note",
+        Fact::Resolved { .. } => "resolved",
+        Fact::Reopened { .. } => "reopened",
+        Fact::Delivered { .. } => "delivered",
+        Fact::DeliveryFailed { .. } => "failed",
+    }
+}
+
+fn detail(fact: &Fact, reason: &str) -> String {
+    match fact {
+        Fact::Opened { severity, title, .. } => format!("{severity} {title} ({reason})"),
+        Fact::AlertFired { member, .. } => {
+            let value = member.value.map_or(String::new(), |value| format!(", is {}", member.unit.format(value)));
+            format!("{}{value} ({reason})", member.title)
+        }
+        Fact::AlertRecovered { key, .. } => format!("{key} ({reason})"),
+        Fact::Paged { level, channels, next_at, .. } => {
+            let channels = if channels.is_empty() { "no further channel".to_owned() } else { channels.join(", ") };
+            format!("level {level} by {channels} ({reason}); next step {}", time(*next_at))
+        }
+        Fact::Noted { by, text } => format!("{by}: {text}"),
+        Fact::StatusChanged { to, .. } => format!("{to} ({reason})"),
+        Fact::Acknowledged { by } | Fact::Resolved { by } | Fact::Reopened { by } => format!("by {by} ({reason})"),
+        Fact::DeliveryFailed { effect, channel } => format!("message {effect} by {channel} was given up ({reason})"),
+        Fact::SeverityRaised { .. } | Fact::FellBack { .. } | Fact::Delivered { .. } => reason.to_owned(),
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The text without what could move a terminal's cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,8 @@
+//! `monitorctl`: the suite on one machine, and the door to the deployed one.
+
+pub mod catalogue;
+pub mod command;
+pub mod door;
+pub mod incidents;
+pub mod invoke;
+pub mod local;

@@ -1,0 +1,148 @@
+//! The outside of a laptop: telemetry from files, from a simulated application or from real `CloudWatch`, and a bus in the
+//! process in place of SNS and SQS.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use monitoring_aws::collect::Aws;
+use monitoring_aws::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use serde_json::{Value, json};
+
+use super::replay::Replay;
+use super::simulate::Simulation;
+use super::story::Story;
+
+/// How many messages a queue hands to the function at once, as SQS does by default.
+const BATCH: usize = 10;
+
+/// Where series come from.
+#[derive(Debug)]
+pub enum Telemetry {
+    /// Files.
+    Replay(Replay),
+    /// AI Nutritionist, made up.
+    Simulation(Simulation),
+    /// Real `CloudWatch`, read with the user's credentials.
+    CloudWatch(Box<Aws>),
+}
+
+/// The outside of a laptop. Clones share one bus.
+#[derive(Clone, Debug)]
+pub struct Laptop {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    telemetry: Telemetry,
+    story: Story,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    sent: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Message {
+    id: String,
+    body: String,
+    receives: u32,
+}
+
+impl Laptop {
+    /// An outside over this telemetry, that tells its e-mails and messages to the story.
+    pub fn new(telemetry: Telemetry, story: Story) -> Self {
+        Self { inner: Arc::new(Inner { telemetry, story, queue: Mutex::default() }) }
+    }
+
+    /// Where the series come from.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.inner.telemetry
+    }
+
+    /// The next batch of the queue, as the event that SQS gives to incident-response. The messages stay in flight until
+    /// [`Laptop::settle`] says which failed.
+    pub fn receive(&self) -> Option<Batch> {
+        let mut queue = self.queue();
+        let count = BATCH.min(queue.messages.len());
+        let mut messages: Vec<Message> = queue.messages.drain(..count).collect();
+        if messages.is_empty() {
+            return None;
+        }
+        for message in &mut messages {
+            message.receives += 1;
+        }
+        Some(Batch { messages })
+    }
+
+    /// Puts the messages that failed back.
+    pub fn settle(&self, batch: Batch, failed: &[&str]) {
+        let failed = batch.messages.into_iter().filter(|message| failed.contains(&message.id.as_str()));
+        self.queue().messages.extend(failed);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Messages in flight.
+#[derive(Debug)]
+pub struct Batch {
+    messages: Vec<Message>,
+}
+
+impl Batch {
+    /// The event of an event source mapping.
+    pub fn event(&self) -> Value {
+        let records = self.messages.iter().map(|message| {
+            json!({
+                "messageId": message.id,
+                "body": message.body,
+                "attributes": { "ApproximateReceiveCount": message.receives.to_string() },
+                "eventSource": "aws:sqs",
+            })
+        });
+        json!({ "Records": records.collect::<Vec<_>>() })
+    }
+}
+
+impl Outside for Laptop {
+    async fn series(&self, requests: &[SeriesRequest], now: Timestamp) -> Vec<SeriesAnswer> {
+        match &self.inner.telemetry {
+            Telemetry::Replay(replay) => requests.iter().map(|request| replay.series(request)).collect(),
+            Telemetry::Simulation(simulation) => requests.iter().map(|request| simulation.series(request)).collect(),
+            Telemetry::CloudWatch(aws) => aws.series(requests, now).await,
+        }
+    }
+
+    async fn alarms(&self, _prefix: &str) -> Result<Vec<AlarmState>, String> {
+        // The service engine runs every rule here, so there are no alarms.
+        Ok(Vec::new())
+    }
+
+    async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
+        if topic.starts_with("notify-") {
+            self.inner.story.message(topic, publication);
+            return Ok(());
+        }
+        let attributes: BTreeMap<&String, Value> =
+            publication.attributes.iter().map(|(name, value)| (name, json!({ "Type": "String", "Value": value }))).collect();
+        let envelope = json!({
+            "Type": "Notification",
+            "TopicArn": format!("arn:aws:sns:us-east-1:000000000000:{topic}"),
+            "Subject": publication.subject,
+            "Message": publication.body,
+            "MessageAttributes": attributes,
+        });
+        let mut queue = self.queue();
+        queue.sent += 1;
+        let message = Message { id: format!("message-{}", queue.sent), body: envelope.to_string(), receives: 0 };
+        queue.messages.push_back(message);
+        Ok(())
+    }
+}

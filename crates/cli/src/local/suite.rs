@@ -1,0 +1,185 @@
+//! The whole suite in one process: the handlers of the functions, over the embedded tables and the laptop's outside.
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
+use monitoring_aws::channel::{Channels, Endpoints};
+use monitoring_aws::http::{Http, Timeouts};
+use monitoring_aws::incident_response::{Responder, Response, Touched};
+use monitoring_aws::monitoring::{Engines, Monitor, Report};
+use monitoring_aws::secrets::{Secrets, Settings};
+use monitoring_aws::store::Store;
+use monitoring_core::catalogue::Catalogue;
+use monitoring_core::incident::Incident;
+use serde_json::{Value, json};
+
+use super::laptop::{Laptop, Telemetry};
+use super::recorder::Recorder;
+use super::story::Story;
+
+/// The suite on a laptop.
+#[derive(Debug)]
+pub struct Suite {
+    /// The tables.
+    pub store: Store,
+    laptop: Laptop,
+    monitor: Monitor<Laptop>,
+    responder: Responder<Laptop>,
+    story: Story,
+    cycle: SignedDuration,
+    /// When the tick has something to do next. The deployed suite ticks each minute; a laptop that runs through years in
+    /// seconds leaves out the ticks that would find nothing.
+    next_tick: Option<Timestamp>,
+    _recorder: Option<Recorder>,
+}
+
+/// Which endpoints messages go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notify {
+    /// The real ones where they are configured, else the terminal.
+    Configured,
+    /// The terminal, whatever is configured.
+    Terminal,
+}
+
+/// What a suite is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The user's decisions.
+    pub catalogue: Catalogue,
+    /// `local`.
+    pub environment: String,
+    /// Client of the tables.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Where series come from.
+    pub telemetry: Telemetry,
+    /// Where messages go.
+    pub notify: Notify,
+    /// Who is told of the steps.
+    pub story: Story,
+}
+
+impl Suite {
+    /// Puts the suite together.
+    pub async fn new(parts: Parts) -> anyhow::Result<Self> {
+        let Parts { catalogue, environment, dynamodb, telemetry, notify, story } = parts;
+        let store = Store::new(dynamodb, &catalogue.service, &environment);
+        let (settings, recorder) = settings(notify, &story).await?;
+        let endpoints = Endpoints::from_settings(&settings);
+        let channels = Channels::new(Http::new(Timeouts::default()), Secrets::new(settings, None), endpoints);
+        let laptop = Laptop::new(telemetry, story.clone());
+        let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
+        let monitor =
+            Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
+        let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue, environment);
+        let next_tick = Some(Timestamp::MIN);
+        Ok(Self { store, laptop, monitor, responder, story, cycle, next_tick, _recorder: recorder })
+    }
+
+    /// How often the monitoring cycle runs.
+    pub fn cycle_length(&self) -> SignedDuration {
+        self.cycle
+    }
+
+    /// When the tick has something to do next.
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        self.next_tick
+    }
+
+    /// One cycle of monitoring, and whatever the queue then holds.
+    pub async fn cycle(&mut self, now: Timestamp) -> anyhow::Result<(Report, Vec<Touched>)> {
+        self.story.set_now(now);
+        let report = self.monitor.cycle(now).await.context("the monitoring cycle failed")?;
+        for change in &report.changes {
+            self.story.alert(change);
+        }
+        for failure in &report.failures {
+            self.story.note(failure);
+        }
+        let touched = self.drain(now).await?;
+        Ok((report, touched))
+    }
+
+    /// Gives the queue's messages to incident-response until it is empty, or until nothing more is accepted.
+    async fn drain(&mut self, now: Timestamp) -> anyhow::Result<Vec<Touched>> {
+        let mut touched = Vec::new();
+        while let Some(batch) = self.laptop.receive() {
+            let response = self.respond(&batch.event(), now).await?;
+            let failed: Vec<&str> =
+                response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+            let stuck = !failed.is_empty();
+            self.laptop.settle(batch, &failed);
+            touched.extend(response.incidents);
+            if stuck {
+                break;
+            }
+        }
+        Ok(touched)
+    }
+
+    /// The minute tick, if it would find anything.
+    pub async fn tick(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        if self.next_tick.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "time": now });
+        self.respond(&event, now).await?;
+        self.next_tick = self.when_due(now).await?;
+        Ok(())
+    }
+
+    /// Gives an event to incident-response.
+    pub async fn respond(&mut self, event: &Value, now: Timestamp) -> anyhow::Result<Response> {
+        self.story.set_now(now);
+        let response = self.responder.handle(event, now).await?;
+        for touched in response.incidents.iter().filter(|touched| touched.changed) {
+            self.story.incident(touched);
+        }
+        if response.incidents.iter().any(|touched| touched.changed) {
+            self.next_tick = self.when_due(now).await?;
+        }
+        Ok(response)
+    }
+
+    async fn when_due(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+        let pending = self.store.due(Timestamp::MAX).await?;
+        if pending.is_empty() {
+            return Ok(None);
+        }
+        let (open, _) = self.store.open_incidents().await?;
+        let wakes = |incident: &&Incident| incident.wake_at.is_some();
+        let first = open.iter().filter(wakes).filter_map(|incident| incident.wake_at).min();
+        let sleeping = open.iter().filter(wakes).count();
+        // Whatever is due beside the wake-ups is an effect that was not done: the next minute looks again.
+        let soon = now + SignedDuration::from_mins(1);
+        let first = if pending.len() > sleeping { Some(soon) } else { first };
+        Ok(first.map(|at| at.max(soon)))
+    }
+}
+
+/// The environment's settings, with the recorder in the place of what is not configured.
+async fn settings(notify: Notify, story: &Story) -> anyhow::Result<(Settings, Option<Recorder>)> {
+    let configured = Settings::from_env();
+    let real = |name: &str| notify == Notify::Configured && configured.get(name).is_some();
+    let slack = real("SLACK_WEBHOOK_URL") || real("SLACK_BOT_TOKEN");
+    let pagerduty = real("PAGERDUTY_INTEGRATION_KEY");
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut keep = |name: &str| pairs.extend(configured.get(name).map(|value| (name.to_owned(), value.to_owned())));
+    if slack {
+        ["SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_API_URL"].iter().for_each(|name| keep(name));
+    }
+    if pagerduty {
+        ["PAGERDUTY_INTEGRATION_KEY", "PAGERDUTY_EVENTS_URL"].iter().for_each(|name| keep(name));
+    }
+    if slack && pagerduty {
+        return Ok((pairs.into_iter().collect(), None));
+    }
+    let recorder = Recorder::start(story.clone()).await?;
+    if !slack {
+        pairs.push(("SLACK_WEBHOOK_URL".to_owned(), recorder.slack_webhook()));
+    }
+    if !pagerduty {
+        pairs.push(("PAGERDUTY_INTEGRATION_KEY".to_owned(), "local".to_owned()));
+        pairs.push(("PAGERDUTY_EVENTS_URL".to_owned(), recorder.pagerduty_events()));
+    }
+    Ok((pairs.into_iter().collect(), Some(recorder)))
+}

@@ -1,0 +1,42 @@
+//! Reads what a person wants: `{"command": "acknowledge", "incident_id": "INC-...", "by": "alice"}`.
+
+use serde_json::Value;
+
+use crate::alert::bounded;
+use crate::decide::{Action, Command};
+use crate::incident::{IncidentId, RECOVERY, Status};
+
+/// The most bytes of who gives a command, and of what they write.
+const MAX_BY: usize = 80;
+const MAX_TEXT: usize = 2000;
+
+pub(super) fn parse(event: &Value) -> Result<Command, String> {
+    let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let incident = text("incident_id").ok_or("a command needs incident_id, such as \"INC-20261123-0f3a9c1d\"")?;
+    let incident = IncidentId::parse(incident)
+        .ok_or_else(|| format!("incident_id {:?} is not of the form INC-20261123-0f3a9c1d", bounded(incident, 60)))?;
+    let by = text("by").map(|by| bounded(by, MAX_BY).trim().to_owned()).filter(|by| !by.is_empty());
+    let by = by.ok_or("a command needs by: who gives it")?;
+    if by == RECOVERY {
+        return Err(format!("by: {RECOVERY} is what an incident that ends by itself is said to end by; give a name"));
+    }
+    let words = text("text").map(|text| bounded(text, MAX_TEXT));
+    let action = match text("command").unwrap_or_default() {
+        "acknowledge" => Action::Acknowledge,
+        "resolve" => Action::Resolve,
+        "reopen" => Action::Reopen,
+        "note" => Action::Note(words.clone().ok_or("a note needs text")?),
+        "status" => Action::Status(match text("status") {
+            Some("investigating") => Status::Investigating,
+            Some("identified") => Status::Identified,
+            Some("monitoring") => Status::Monitoring,
+            _ => return Err("status is one of investigating, identified, monitoring".to_owned()),
+        }),
+        other => {
+            let other = bounded(other, 40);
+            return Err(format!("command {other:?} is none of acknowledge, resolve, note, reopen, status"));
+        }
+    };
+    let text = if matches!(action, Action::Note(_)) { None } else { words };
+    Ok(Command { incident, action, by, text })
+}

@@ -1,0 +1,64 @@
+use serde_json::json;
+
+use super::*;
+use crate::decide::{Action, Command};
+use crate::incident::{IncidentId, Status};
+
+const ID: &str = "INC-20261123-0f3a9c1d";
+
+fn read(event: &Value) -> Incoming {
+    parse_in(event, "")
+}
+
+#[test]
+fn every_command() {
+    let check = |fields: Value, action: Action, text: Option<&str>| {
+        let mut event = json!({"incident_id": ID, "by": " alice "});
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let incident = IncidentId::parse(ID).unwrap();
+        let expected = Command { incident, action, by: "alice".to_owned(), text: text.map(str::to_owned) };
+        assert_eq!(read(&event), Incoming::Command(expected), "{event}");
+    };
+    check(json!({"command": "acknowledge"}), Action::Acknowledge, None);
+    check(json!({"command": "acknowledge", "text": "on it"}), Action::Acknowledge, Some("on it"));
+    check(json!({"command": "resolve", "text": "  "}), Action::Resolve, None);
+    check(json!({"command": "reopen"}), Action::Reopen, None);
+    check(json!({"command": "note", "text": "a\u{7}b"}), Action::Note("a b".to_owned()), None);
+    for (name, status) in [
+        ("investigating", Status::Investigating),
+        ("identified", Status::Identified),
+        ("monitoring", Status::Monitoring),
+    ] {
+        check(json!({"command": "status", "status": name}), Action::Status(status), None);
+    }
+}
+
+#[test]
+fn every_mistake_in_a_command_says_what_is_wrong() {
+    for (event, why) in [
+        (json!({"command": "acknowledge", "by": "a"}), "a command needs incident_id"),
+        (json!({"command": "acknowledge", "by": "a", "incident_id": "x"}), "incident_id \"x\" is not of the form"),
+        (json!({"command": "acknowledge", "by": "a", "incident_id": "INC-"}), "is not of the form"),
+        (json!({"command": "acknowledge", "by": "a", "incident_id": "INC-1#2"}), "is not of the form"),
+        (json!({"command": "acknowledge", "incident_id": ID}), "a command needs by"),
+        (json!({"command": "acknowledge", "incident_id": ID, "by": "\u{1}"}), "a command needs by"),
+        (json!({"command": "acknowledge", "incident_id": ID, "by": 7}), "a command needs by"),
+        (json!({"command": "resolve", "incident_id": ID, "by": "recovery"}), "give a name"),
+        (json!({"command": "note", "incident_id": ID, "by": "a"}), "a note needs text"),
+        (json!({"command": "status", "incident_id": ID, "by": "a", "status": "resolved"}), "status is one of"),
+        (json!({"command": "delete", "incident_id": ID, "by": "a"}), "command \"delete\" is none of"),
+        (json!({"command": null, "incident_id": ID, "by": "a"}), "command \"\" is none of"),
+        (json!({"command": 5, "incident_id": ID, "by": "a"}), "command \"\" is none of"),
+    ] {
+        let Incoming::BadCommand(reason) = read(&event) else { panic!("{event}") };
+        assert!(reason.contains(why), "{reason:?} does not say {why:?}");
+    }
+}
+
+#[test]
+fn the_words_of_a_command_are_bounded() {
+    let long = "é".repeat(5000);
+    let event = json!({"command": "resolve", "incident_id": ID, "by": long, "text": long});
+    let Incoming::Command(command) = read(&event) else { panic!() };
+    assert!(command.by.len() <= 80 && command.text.unwrap().len() <= 2000);
+}

@@ -1,0 +1,155 @@
+//! Alerts: they open an incident, join it, make it worse, and end it.
+
+use super::Deciding;
+use crate::alert::{AlertChange, ChangeState, Origin};
+use crate::catalogue::Severity;
+use crate::escalation::NextPage;
+use crate::incident::{Fact, Incident, IncidentId, MAX_BEYOND, MAX_MEMBERS, Member, RECOVERY};
+use crate::runbook;
+
+impl Deciding<'_> {
+    pub(super) fn alert(&mut self, change: &AlertChange) -> String {
+        let known = self.incident.as_ref().and_then(|incident| incident.alerts.get(&change.key));
+        if let Some(member) = known.filter(|member| change.at < member.at) {
+            return format!("older than the alert's last change at {}, so it changes nothing", member.at);
+        }
+        let open = self.incident.as_ref().is_some_and(Incident::is_open);
+        match change.state {
+            ChangeState::Firing if open => self.fired(change),
+            ChangeState::Firing => self.opened(change),
+            ChangeState::Ok if open => self.recovered(change),
+            ChangeState::Ok => "measured OK, and no incident is open: nothing to do".to_owned(),
+        }
+    }
+
+    fn opened(&mut self, change: &AlertChange) -> String {
+        if let Some(last) = &self.incident {
+            let repeated = last.alerts.get(&change.key).is_some_and(|member| change.at <= member.at);
+            if repeated {
+                return format!("already recorded in {}, which is resolved", last.id);
+            }
+        }
+        let previous = self.incident.as_ref().map(|incident| &incident.id);
+        let id = IncidentId::for_change(change, previous, self.now);
+        let fact = Fact::Opened {
+            group: change.group.clone(),
+            title: change.title.clone(),
+            severity: change.severity,
+            runbook: change.runbook.clone(),
+            onset: change.since,
+        };
+        let Some(incident) = Incident::open(id, &fact, self.now) else {
+            return "an incident can only begin with its opening".to_owned();
+        };
+        self.incident = Some(incident);
+        let reason = match change.origin {
+            Origin::Unrecognised => format!("an alert that was not recognised: {}", change.reason),
+            _ => format!("{}: no incident of group {} was open", change.reason, change.group),
+        };
+        self.record(fact, &reason, Vec::new());
+        self.record(
+            Fact::AlertFired { key: change.key.clone(), member: Member::of(change, None) },
+            &change.reason,
+            Vec::new(),
+        );
+        self.first_page = Some(format!("{} alert: {}", change.level.as_str(), change.reason));
+        reason
+    }
+
+    fn fired(&mut self, change: &AlertChange) -> String {
+        let Some(incident) = &self.incident else { return String::new() };
+        let known = incident.alerts.get(&change.key);
+        if let Some(member) = known {
+            let worse = change.severity > member.severity;
+            if member.state == ChangeState::Firing && !worse {
+                return format!("already recorded as firing in {}: a duplicate", incident.id);
+            }
+            if change.at == member.at && !worse {
+                return format!("already recorded in {}: a duplicate", incident.id);
+            }
+        }
+        if incident.is_beyond(&change.key) && change.severity <= incident.severity {
+            return format!(
+                "more than {MAX_MEMBERS} alerts have joined {}; this one is counted already, or one of more than {MAX_BEYOND} beyond those",
+                incident.id
+            );
+        }
+        let (severity, acknowledged) = (incident.severity, incident.acknowledgement.is_some());
+        let again = known.is_some();
+        let member = Member::of(change, known);
+        let key = change.key.clone();
+        self.record(Fact::AlertFired { key, member }, &change.reason, Vec::new());
+        if change.severity > severity {
+            return self.raised(change, severity, acknowledged);
+        }
+        let what = if again { "fires again" } else { "joined" };
+        if self.first_page.is_some() {
+            return format!("{what}, and is in the first page");
+        }
+        self.told.push(format!("{} {what}", change.title));
+        format!("{what}; {severity} already covers it, so nobody is paged anew")
+    }
+
+    fn raised(&mut self, change: &AlertChange, from: Severity, acknowledged: bool) -> String {
+        // What made it worse says what to do, also where the head has no room for it.
+        let chosen =
+            change.runbook.clone().or_else(|| self.incident.as_ref().and_then(runbook::choose).map(str::to_owned));
+        let fact = Fact::SeverityRaised { to: change.severity, title: change.title.clone(), runbook: chosen };
+        let reason = if acknowledged {
+            format!(
+                "{} makes it {} after it was acknowledged as {from}, so it is paged anew",
+                change.title, change.severity
+            )
+        } else {
+            format!("{} makes it {} instead of {from}", change.title, change.severity)
+        };
+        self.record(fact, &reason, Vec::new());
+        if self.first_page.is_some() {
+            self.first_page = Some(format!("{} alert: {}", change.level.as_str(), change.reason));
+            return reason;
+        }
+        let Some(incident) = &self.incident else { return reason };
+        let round = incident.escalation.round + 1;
+        let page = NextPage { level: 1, round, started_at: self.now, due_at: self.now };
+        // Whoever was woken for this incident and has not answered is not woken again by its rise: they get an update.
+        let already: Vec<String> =
+            if acknowledged { Vec::new() } else { incident.channels().map(str::to_owned).collect() };
+        self.page(&page, &reason, &already);
+        if !acknowledged {
+            self.told.push(reason.clone());
+        }
+        reason
+    }
+
+    fn recovered(&mut self, change: &AlertChange) -> String {
+        let Some(incident) = &self.incident else { return String::new() };
+        match incident.alerts.get(&change.key) {
+            None => return "measured OK, and the open incident does not know this alert: nothing to do".to_owned(),
+            Some(member) if member.state == ChangeState::Ok => {
+                return format!("already recorded as OK in {}: a duplicate", incident.id);
+            }
+            Some(_) => {}
+        }
+        let fact = Fact::AlertRecovered { key: change.key.clone(), at: change.at };
+        self.record(fact, &change.reason, Vec::new());
+        let Some(incident) = &self.incident else { return String::new() };
+        if incident.has_recovered() {
+            let reason = "every alert was measured OK".to_owned();
+            self.resolve(RECOVERY, &reason);
+            return reason;
+        }
+        let firing = incident.alerts.values().filter(|member| member.state == ChangeState::Firing).count();
+        let reason = if firing == 0 {
+            format!(
+                "measured OK, but {} further alerts were not tracked: somebody must resolve it",
+                incident.beyond.len()
+            )
+        } else {
+            format!("measured OK; still firing: {firing}")
+        };
+        if self.first_page.is_none() {
+            self.told.push(format!("{}: {reason}", change.title));
+        }
+        reason
+    }
+}

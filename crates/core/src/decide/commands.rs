@@ -1,0 +1,78 @@
+//! What people want.
+
+use super::{Action, Command, Deciding};
+use crate::escalation::NextPage;
+use crate::incident::{Fact, Status};
+use crate::message::NoticeKind;
+
+impl Deciding<'_> {
+    pub(super) fn command(&mut self, command: &Command) -> String {
+        let Some(incident) = &self.incident else { return "no such incident".to_owned() };
+        let (open, by) = (incident.is_open(), command.by.as_str());
+        let said = command.text.as_deref().map_or(String::new(), |text| format!(": {text}"));
+        let reason = format!("{by} said so{said}");
+        match &command.action {
+            Action::Note(text) => {
+                self.record(
+                    Fact::Noted { by: by.to_owned(), text: text.clone() },
+                    &format!("{by} wrote it down"),
+                    Vec::new(),
+                );
+                if open {
+                    self.told.push(format!("{by}: {text}"));
+                }
+                "noted".to_owned()
+            }
+            Action::Reopen if open => "it is open already".to_owned(),
+            Action::Reopen => self.reopen(by, &reason),
+            _ if !open => "it is resolved already; reopen it first".to_owned(),
+            Action::Acknowledge => match &incident.acknowledgement {
+                Some(known) => format!("{} acknowledged it at {} already", known.by, known.at),
+                None => {
+                    self.acknowledge(by, &reason);
+                    "acknowledged; nobody else is called".to_owned()
+                }
+            },
+            Action::Resolve => {
+                self.resolve(by, &reason);
+                "resolved".to_owned()
+            }
+            Action::Status(to) if !matches!(to, Status::Investigating | Status::Identified | Status::Monitoring) => {
+                format!("{to} is not set by hand; there is a command for it")
+            }
+            Action::Status(to) if incident.status == *to && incident.acknowledgement.is_some() => {
+                format!("it is {to} already")
+            }
+            Action::Status(to) => {
+                if incident.acknowledgement.is_none() {
+                    self.acknowledge(by, &reason);
+                }
+                self.record(Fact::StatusChanged { to: *to, by: by.to_owned() }, &reason, Vec::new());
+                self.told.push(format!("{by} set it to {to}{said}"));
+                format!("{to}")
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, by: &str, reason: &str) {
+        self.send_first_page();
+        self.record(Fact::Acknowledged { by: by.to_owned() }, reason, Vec::new());
+        let numbers = self.tell(&NoticeKind::Acknowledged { by: by.to_owned() }, reason);
+        self.attach(numbers);
+    }
+
+    pub(super) fn resolve(&mut self, by: &str, reason: &str) {
+        self.send_first_page();
+        self.record(Fact::Resolved { by: by.to_owned() }, reason, Vec::new());
+        let numbers = self.tell(&NoticeKind::Resolved { by: by.to_owned() }, reason);
+        self.attach(numbers);
+    }
+
+    fn reopen(&mut self, by: &str, reason: &str) -> String {
+        self.record(Fact::Reopened { by: by.to_owned() }, reason, Vec::new());
+        let Some(incident) = &self.incident else { return String::new() };
+        let page = NextPage { level: 1, round: incident.escalation.round + 1, started_at: self.now, due_at: self.now };
+        self.page(&page, &format!("reopened by {by}"), &[]);
+        "reopened and paged".to_owned()
+    }
+}

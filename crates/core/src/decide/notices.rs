@@ -1,0 +1,94 @@
+//! What is said: to whom, and with which keys.
+
+use super::{Deciding, Effect, EffectKind, MAX_REASON};
+use crate::alert::{ChangeState, bounded};
+use crate::catalogue::Via;
+use crate::incident::Member;
+use crate::message::{AlertLine, MAX_ALERT_LINES, Notice, NoticeKind, dedup_key};
+use crate::runbook;
+
+impl Deciding<'_> {
+    /// Tells every channel that was paged before. An update is spared where this decision pages.
+    pub(super) fn tell(&mut self, kind: &NoticeKind, why: &str) -> Vec<u32> {
+        let Some(incident) = &self.incident else { return Vec::new() };
+        let spared = |channel: &str| *kind == NoticeKind::Update && self.paged.contains(channel);
+        let keyed: Vec<(String, Vec<String>)> = incident
+            .pages
+            .iter()
+            .filter(|(channel, _)| !spared(channel))
+            .map(|(channel, pages)| (channel.clone(), pages.keys().map(|key| dedup_key(&incident.id, key)).collect()))
+            .collect();
+        keyed.into_iter().filter_map(|(channel, keys)| self.notify(&channel, kind.clone(), why, keys)).collect()
+    }
+
+    /// Plans a message, unless the channel has no use for its kind. Returns the number of the effect.
+    pub(super) fn notify(
+        &mut self,
+        channel: &str,
+        kind: NoticeKind,
+        why: &str,
+        dedup_keys: Vec<String>,
+    ) -> Option<u32> {
+        let via = &self.policy.catalogue.channels.get(channel)?.via;
+        if !wants(via, &kind) {
+            return None;
+        }
+        let notice = self.notice(kind, why, dedup_keys)?;
+        let incident = self.incident.as_mut()?;
+        let number = incident.next_effect;
+        incident.next_effect += 1;
+        let kind = EffectKind::Notify { channel: channel.to_owned(), notice };
+        self.effects.push(Effect { number, created_at: self.now, kind });
+        Some(number)
+    }
+
+    fn notice(&self, kind: NoticeKind, why: &str, dedup_keys: Vec<String>) -> Option<Notice> {
+        let incident = self.incident.as_ref()?;
+        let mut members: Vec<&Member> = incident.alerts.values().collect();
+        members.sort_by_key(|member| {
+            (member.state != ChangeState::Firing, std::cmp::Reverse(member.severity), member.since)
+        });
+        let more = members.len().saturating_sub(MAX_ALERT_LINES) + incident.beyond.len();
+        Some(Notice {
+            incident: incident.id.clone(),
+            kind,
+            severity: incident.severity,
+            status: incident.status,
+            title: incident.title.clone(),
+            why: bounded(why, MAX_REASON),
+            service: self.policy.catalogue.title.clone(),
+            environment: self.policy.environment.to_owned(),
+            since: incident.onset,
+            at: self.now,
+            alerts: members.into_iter().take(MAX_ALERT_LINES).map(line_of).collect(),
+            more_alerts: u32::try_from(more).unwrap_or(u32::MAX),
+            runbook: incident.runbook.as_deref().and_then(|name| runbook::card(self.policy.catalogue, name)),
+            dedup_keys,
+        })
+    }
+}
+
+/// Which messages a channel has a use for. SMS wakes people and is dear: pages only.
+fn wants(via: &Via, kind: &NoticeKind) -> bool {
+    match (via, kind) {
+        (_, NoticeKind::Page { .. }) | (Via::Slack { .. }, _) => true,
+        (Via::Pagerduty { .. }, kind) => !matches!(kind, NoticeKind::Update),
+        (Via::Email { .. }, kind) => matches!(kind, NoticeKind::Resolved { .. }),
+        (Via::Sms { .. }, _) => false,
+    }
+}
+
+fn line_of(member: &Member) -> AlertLine {
+    AlertLine {
+        title: member.title.clone(),
+        firing: member.state == ChangeState::Firing,
+        severity: member.level,
+        dimensions: member.dimensions.clone(),
+        value: member.value,
+        comparison: member.comparison,
+        threshold: member.threshold,
+        unit: member.unit,
+        since: member.since,
+        quote: member.quote.clone(),
+    }
+}

@@ -1,0 +1,135 @@
+//! Who is called, who next, and what when a message cannot be delivered.
+
+use super::{Deciding, DeliveryReport};
+use crate::alert::bounded;
+use crate::catalogue::SeverityPolicy;
+use crate::escalation::{self, NextPage};
+use crate::incident::{Fact, Page, Pages, SlackThread};
+use crate::message::{NoticeKind, dedup_key, format_seconds};
+
+/// The most bytes of an id that a receiver returns.
+const MAX_RECEIPT: usize = 100;
+
+impl Deciding<'_> {
+    pub(super) fn wake(&mut self) -> String {
+        let Some(incident) = &self.incident else { return "no such incident".to_owned() };
+        if !incident.needs_acknowledgement() {
+            return "acknowledged or resolved: nobody is waiting".to_owned();
+        }
+        let now = self.now;
+        if incident.wake_at.is_some_and(|at| at > now) {
+            return "not yet due".to_owned();
+        }
+        if self.page_due("") { "escalated".to_owned() } else { "nothing was due".to_owned() }
+    }
+
+    pub(super) fn send_first_page(&mut self) {
+        if let Some(why) = self.first_page.take() {
+            self.page_due(&why);
+        }
+    }
+
+    /// Pages every level that is due. `first` says why the first page is sent.
+    fn page_due(&mut self, first: &str) -> bool {
+        let Some(incident) = &self.incident else { return false };
+        let Some(policy) = self.policy.catalogue.policy(incident.severity) else { return false };
+        let pages = escalation::due(policy, &incident.escalation, self.now);
+        for page in &pages {
+            let why = self.why(policy, page, first);
+            self.page(page, &why, &[]);
+        }
+        !pages.is_empty()
+    }
+
+    fn why(&self, policy: &SeverityPolicy, page: &NextPage, first: &str) -> String {
+        let Some(incident) = &self.incident else { return String::new() };
+        if page.level == 1 && page.round == 0 {
+            return if first.is_empty() { "nobody was called yet".to_owned() } else { first.to_owned() };
+        }
+        // Since the round began: an earlier one may have been answered, before the incident got worse or was reopened.
+        let waited = format_seconds(self.now.duration_since(incident.escalation.started_at).as_secs());
+        let total = policy.levels.len();
+        if page.level == 1 {
+            format!("nobody acknowledged within {waited} at any of {total} levels, so it starts over at level 1")
+        } else {
+            format!("nobody acknowledged within {waited}, so it goes to level {} of {total}", page.level)
+        }
+    }
+
+    /// Pages one level, but for the channels in `except`.
+    pub(super) fn page(&mut self, page: &NextPage, why: &str, except: &[String]) {
+        let Some(incident) = &self.incident else { return };
+        let catalogue = self.policy.catalogue;
+        let Some(policy) = catalogue.policy(incident.severity) else { return };
+        let Some(level) = escalation::level(policy, page.level) else { return };
+        let wanted = |channel: &&String| !except.contains(channel) && catalogue.channels.contains_key(*channel);
+        let channels: Vec<String> = level.channels.iter().filter(wanted).cloned().collect();
+        let mut position = incident.escalation.clone();
+        (position.level, position.round, position.started_at) = (page.level, page.round, page.started_at);
+        let next_at = escalation::next(policy, &position).due_at;
+        let effects =
+            channels.iter().filter_map(|channel| self.page_channel(channel, page.level, page.round, why)).collect();
+        let fact = Fact::Paged { level: page.level, round: page.round, started_at: page.started_at, channels, next_at };
+        self.record(fact, why, effects);
+    }
+
+    fn page_channel(&mut self, channel: &str, level: u32, round: u32, why: &str) -> Option<u32> {
+        let incident = self.incident.as_ref()?;
+        let catalogue = self.policy.catalogue;
+        let team = &escalation::level(catalogue.policy(incident.severity)?, level)?.team;
+        let team = catalogue.teams.get(team).map_or(team, |team| &team.title).clone();
+        let number = incident.pages.get(channel).map_or(1, Pages::next_key);
+        let key = dedup_key(&incident.id, number);
+        self.paged.insert(channel.to_owned());
+        self.notify(channel, NoticeKind::Page { level, round, team }, why, vec![key])
+    }
+
+    pub(super) fn delivery(&mut self, report: &DeliveryReport) -> String {
+        let Some(incident) = &self.incident else { return "no such incident".to_owned() };
+        let (effect, channel) = (report.effect, report.channel.clone());
+        match &report.result {
+            Ok(None) => "delivered; the receiver did not say where the message is".to_owned(),
+            Ok(Some(_)) if incident.threads.contains_key(&channel) => {
+                "delivered; the incident's first message on the channel is known already".to_owned()
+            }
+            Ok(Some(SlackThread { conversation, ts })) => {
+                let thread =
+                    SlackThread { conversation: bounded(conversation, MAX_RECEIPT), ts: bounded(ts, MAX_RECEIPT) };
+                let fact = Fact::Delivered { effect, channel, thread: Some(thread) };
+                self.record(fact, "the receiver said where the message is", Vec::new());
+                "delivered".to_owned()
+            }
+            Err(reason) => {
+                self.record(Fact::DeliveryFailed { effect, channel: channel.clone() }, reason, Vec::new());
+                self.fall_back(effect, &channel)
+            }
+        }
+    }
+
+    /// A channel failed for good: whoever waits for an acknowledgement is tried elsewhere.
+    fn fall_back(&mut self, effect: u32, failed: &str) -> String {
+        let Some(incident) = &self.incident else { return String::new() };
+        if !incident.needs_acknowledgement() {
+            return format!("{failed} failed; nobody is waited for, so no other channel is tried");
+        }
+        if incident.pages.get(failed).is_none_or(|pages| pages.effect != Some(effect)) {
+            return format!("{failed} failed, but not with its latest page, so no other channel is tried");
+        }
+        let (level, round) = (incident.escalation.level.max(1), incident.escalation.round);
+        let used = |channel: &str| {
+            incident.pages.get(channel).is_some_and(|pages| pages.level == level && pages.round == round)
+        };
+        let channels = &self.policy.catalogue.channels;
+        let fallback = channels.get(failed).and_then(|channel| channel.fallback.clone());
+        let Some(next) = fallback.filter(|name| channels.contains_key(name) && !used(name)) else {
+            return format!(
+                "{failed} failed and has no other channel left at level {level}; the next level is called in its time"
+            );
+        };
+        let why = format!("{failed} failed, so this comes by {next}");
+        let effects = self.page_channel(&next, level, round, &why).into_iter().collect();
+        let page = Page { channel: next, level, round };
+        self.record(Fact::FellBack { from: failed.to_owned(), page }, &why, effects);
+        why
+    }
+}

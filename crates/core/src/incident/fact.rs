@@ -1,0 +1,143 @@
+//! What can happen to an incident, as its journal keeps it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Member, SlackThread, Status};
+use crate::alert::{AlertKey, GroupKey};
+use crate::catalogue::Severity;
+
+/// A page that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Name of the channel.
+    pub channel: String,
+    /// From 1.
+    pub level: u32,
+    /// From 0.
+    pub round: u32,
+}
+
+/// Something that happened to an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// It began.
+    Opened {
+        /// What it is about.
+        group: GroupKey,
+        /// In one line.
+        title: String,
+        /// How bad.
+        severity: Severity,
+        /// What to do.
+        runbook: Option<String>,
+        /// When the alert fired.
+        onset: Timestamp,
+    },
+    /// An alert fires, for the first time, again, or worse.
+    AlertFired {
+        /// Which.
+        key: AlertKey,
+        /// Its state.
+        member: Member,
+    },
+    /// An alert was measured OK.
+    AlertRecovered {
+        /// Which.
+        key: AlertKey,
+        /// When.
+        at: Timestamp,
+    },
+    /// It got worse.
+    SeverityRaised {
+        /// Now.
+        to: Severity,
+        /// The title of what made it worse.
+        title: String,
+        /// What to do now.
+        runbook: Option<String>,
+    },
+    /// People were called; the effects are numbered beside it.
+    Paged {
+        /// From 1.
+        level: u32,
+        /// From 0.
+        round: u32,
+        /// When the round began.
+        started_at: Timestamp,
+        /// Which channels.
+        channels: Vec<String>,
+        /// When the next step is due.
+        next_at: Timestamp,
+    },
+    /// A page on one more channel, since another failed.
+    FellBack {
+        /// The one that failed.
+        from: String,
+        /// The page on the other.
+        page: Page,
+    },
+    /// Somebody is on it.
+    Acknowledged {
+        /// Who.
+        by: String,
+    },
+    /// Somebody said where it stands.
+    StatusChanged {
+        /// Where.
+        to: Status,
+        /// Who.
+        by: String,
+    },
+    /// Somebody wrote something down.
+    Noted {
+        /// Who.
+        by: String,
+        /// What.
+        text: String,
+    },
+    /// It is over.
+    Resolved {
+        /// Who, or `recovery`.
+        by: String,
+    },
+    /// It is not over after all.
+    Reopened {
+        /// Who.
+        by: String,
+    },
+    /// A message was accepted by its receiver.
+    Delivered {
+        /// Number of the effect.
+        effect: u32,
+        /// Name of the channel.
+        channel: String,
+        /// Where the message is.
+        thread: Option<SlackThread>,
+    },
+    /// A message was given up.
+    DeliveryFailed {
+        /// Number of the effect.
+        effect: u32,
+        /// Name of the channel.
+        channel: String,
+    },
+}
+
+/// A fact in the journal, with its reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// From 1, without gaps.
+    pub number: u32,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened.
+    #[serde(flatten)]
+    pub fact: Fact,
+    /// Why.
+    pub reason: String,
+    /// Numbers of the effects that it caused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<u32>,
+}
