@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use monitoring_core::catalogue::environment_suffix;
 use monitoring_core::incident::IncidentId;
 
-pub use effects::{Claim, Finish, PendingEffect};
+pub use effects::{Claim, Ended, Finish, PendingEffect};
 pub use incidents::{Commit, JournalItem};
 
 /// How many partitions an index of due work or of incidents by state has, so that no single one becomes hot.

@@ -1,12 +1,23 @@
 //! Escalation: who is called next, and when.
 //!
 //! The levels of a severity are called one after the other, each at its time since the round began, until somebody
-//! acknowledges. When the last one has had its time to respond, it starts over.
+//! acknowledges. When the last one has had its time to respond, it starts over. After three rounds nobody is there: from
+//! then on each round is twice as long as the one before, so that an incident which everybody forgot does not page a
+//! thousand times.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::catalogue::{EscalationLevel, SeverityPolicy};
 use crate::incident::Escalation;
+
+/// How many rounds have their plain length.
+const PLAIN_ROUNDS: u32 = 3;
+
+/// The longest that a round grows to.
+const LONGEST_ROUND: SignedDuration = SignedDuration::from_hours(24);
+
+/// More steps than any delay has: rounds reach their longest within 16 doublings, and are skipped from then on.
+const MAX_STEPS: usize = 1000;
 
 /// The next step of an escalation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,32 +39,34 @@ pub fn next(policy: &SeverityPolicy, escalation: &Escalation) -> NextPage {
     match policy.levels.get(index) {
         Some(next) => NextPage { level: level + 1, round, started_at, due_at: started_at + seconds(next.after_seconds) },
         None => {
-            let started_at = started_at + round_length(policy);
+            let started_at = started_at + round_length(policy, round);
             NextPage { level: 1, round: round + 1, started_at, due_at: started_at }
         }
     }
 }
 
-/// The steps that are due by `now`, in order. Whole rounds that were slept through are skipped, so that a late tick
-/// calls each level once and not once for each round that was missed.
+/// The steps that are due by `now`, in order. Of steps on one level only the newest counts, so that a late tick calls
+/// each level once and not once for each round that was missed.
 pub fn due(policy: &SeverityPolicy, escalation: &Escalation, now: Timestamp) -> Vec<NextPage> {
-    let mut pages = Vec::new();
+    let mut pages: Vec<NextPage> = Vec::new();
     let mut position = escalation.clone();
-    loop {
+    for _ in 0..MAX_STEPS {
         let mut page = next(policy, &position);
         if page.due_at > now {
-            return pages;
+            break;
         }
-        if page.level == 1 {
-            let length = round_length(policy).as_secs().max(1);
+        // Once rounds are a day long, the days that were slept through are skipped at once.
+        let length = round_length(policy, page.round).as_secs();
+        if page.level == 1 && length >= LONGEST_ROUND.as_secs() {
             let late = now.duration_since(page.started_at).as_secs() / length;
             page.started_at += SignedDuration::from_secs(late * length);
             page.due_at = page.started_at;
         }
         position = Escalation { level: page.level, round: page.round, started_at: page.started_at };
-        pages.retain(|earlier: &NextPage| earlier.level != page.level);
+        pages.retain(|earlier| earlier.level != page.level);
         pages.push(page);
     }
+    pages
 }
 
 /// The level with this number, from 1; the last one for a number beyond.
@@ -63,9 +76,12 @@ pub fn level(policy: &SeverityPolicy, number: u32) -> Option<&EscalationLevel> {
 }
 
 /// From the start of a round until it starts over: the last level has the response time to answer.
-fn round_length(policy: &SeverityPolicy) -> SignedDuration {
+fn round_length(policy: &SeverityPolicy, round: u32) -> SignedDuration {
     let last = policy.levels.last().map_or(0, |level| level.after_seconds);
-    seconds(last) + seconds(policy.response_seconds.max(60))
+    let plain = seconds(last) + seconds(policy.response_seconds.max(60));
+    let doublings = round.saturating_sub(PLAIN_ROUNDS - 1).min(16);
+    let longest = LONGEST_ROUND.max(plain);
+    SignedDuration::from_secs(plain.as_secs() << doublings).min(longest)
 }
 
 fn seconds(seconds: u32) -> SignedDuration {
@@ -112,9 +128,23 @@ mod tests {
     }
 
     #[test]
+    fn after_three_rounds_each_is_twice_as_long_as_the_one_before() {
+        check(3, 2, 40, 59, &[]);
+        check(3, 2, 40, 60, &[(1, 3, 60)]);
+        check(3, 3, 60, 99, &[]);
+        check(3, 3, 60, 100, &[(1, 4, 100)]);
+        check(3, 4, 100, 179, &[]);
+        check(3, 4, 100, 180, &[(1, 5, 180)]);
+        // 20 min doubled seven times is more than a day.
+        check(3, 9, 0, 24 * 60 - 1, &[]);
+        check(3, 9, 0, 24 * 60, &[(1, 10, 24 * 60)]);
+    }
+
+    #[test]
     fn a_late_tick_calls_every_level_that_was_missed_but_no_round_twice() {
         check(1, 0, 0, 17, &[(2, 0, 5), (3, 0, 15)]);
         check(1, 0, 0, 27, &[(3, 0, 15), (1, 1, 20), (2, 1, 25)]);
-        check(3, 0, 0, 20 * 50 + 6, &[(1, 1, 1000), (2, 1, 1005)]);
+        // Rounds of a day; three days and six minutes late.
+        check(3, 12, 0, 3 * 1440 + 6, &[(1, 13, 3 * 1440), (2, 13, 3 * 1440 + 5)]);
     }
 }

@@ -49,7 +49,7 @@ impl IncidentId {
 
     /// An id that somebody typed or that a store returned.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = text.starts_with("INC-") && text.len() <= 40;
+        let fits = text.starts_with("INC-") && (5..=40).contains(&text.len());
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (fits && plain).then(|| Self(text.to_owned()))
     }
@@ -216,30 +216,40 @@ pub struct Escalation {
 /// The pages that were asked for on one channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pages {
-    /// How many.
-    pub count: u32,
     /// The level of the last one, from 1.
     pub level: u32,
     /// The round of the last one, from 0.
     pub round: u32,
     /// Number of the last one's effect.
     pub effect: Option<u32>,
+    /// Level and round of each, as `2.0`, oldest first; at most [`Pages::MAX`].
+    pub asked: Vec<String>,
 }
 
 impl Pages {
-    /// The most keys at `PagerDuty` that an incident opens on a channel: each is one more call when it is acknowledged
-    /// or resolved. After that many pages without an answer the oldest key is used again.
-    pub const MAX_KEYS: u32 = 24;
+    /// The most pages that are remembered: each is a key at `PagerDuty`, and one more call when the incident is
+    /// acknowledged or resolved. Beyond them, after weeks without an answer, the oldest but the first is forgotten.
+    pub const MAX: usize = 60;
 
-    /// The number of the key that the next page opens. Each page has a key of its own, since one more trigger on an
-    /// open key notifies nobody.
-    pub fn next_key(&self) -> u32 {
-        1 + self.count % Self::MAX_KEYS
+    /// One more page.
+    fn add(&mut self, level: u32, round: u32, effect: Option<u32>) {
+        (self.level, self.round, self.effect) = (level, round, effect);
+        self.asked.push(format!("{level}.{round}"));
+        if self.asked.len() > Self::MAX {
+            self.asked.remove(1);
+        }
     }
 
-    /// The numbers of the keys that were opened.
-    pub fn keys(&self) -> impl Iterator<Item = u32> + use<> {
-        1..=self.count.min(Self::MAX_KEYS)
+    /// The keys at `PagerDuty` that the pages on this channel have opened.
+    pub fn keys(&self, incident: &IncidentId) -> Vec<String> {
+        let later = self.asked.iter().skip(1).map(|page| format!("{incident}/{page}"));
+        self.asked.first().map(|_| incident.to_string()).into_iter().chain(later).collect()
+    }
+
+    /// The key that the next page opens: the incident's id for the first one on a channel, `INC-.../2.0` for a later one
+    /// of level 2 in round 0. Each has its own, since one more trigger on an open key notifies nobody.
+    pub fn next_key(&self, incident: &IncidentId, level: u32, round: u32) -> String {
+        if self.asked.is_empty() { incident.to_string() } else { format!("{incident}/{level}.{round}") }
     }
 }
 
@@ -381,8 +391,7 @@ impl Incident {
     }
 
     fn paged(&mut self, channel: &str, level: u32, round: u32, effect: Option<&u32>) {
-        let pages = self.pages.entry(channel.to_owned()).or_default();
-        *pages = Pages { count: pages.count.saturating_add(1), level, round, effect: effect.copied() };
+        self.pages.entry(channel.to_owned()).or_default().add(level, round, effect.copied());
     }
 }
 

@@ -126,10 +126,5 @@ pub fn format_seconds(seconds: i64) -> String {
     }
 }
 
-/// A key at `PagerDuty`, by its number from 1: the incident's id for the first, `INC-.../2` for a later one.
-pub fn dedup_key(incident: &IncidentId, number: u32) -> String {
-    if number <= 1 { incident.to_string() } else { format!("{incident}/{number}") }
-}
-
 #[cfg(test)]
 mod tests;

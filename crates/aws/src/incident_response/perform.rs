@@ -8,7 +8,7 @@ use monitoring_core::incident::{Incident, IncidentId};
 use super::{Responder, Target};
 use crate::channel::{Delivery, DeliveryErrorKind, Receipt};
 use crate::outside::Outside;
-use crate::store::{Finish, PendingEffect, StoreError};
+use crate::store::{Ended, Finish, PendingEffect, StoreError};
 
 /// How long whoever attempts an effect has it to itself. Longer than the function's time-out (30 s), which is longer
 /// than that of a delivery, so that nobody else tries while the first may still succeed.
@@ -51,7 +51,10 @@ impl<O: Outside> Responder<O> {
 
     async fn supersede(&self, id: &IncidentId, effect: &PendingEffect, now: Timestamp) -> Result<(), StoreError> {
         let outcome = match self.store.claim(id, effect, now, now + CLAIM).await {
-            Ok(claim) => self.store.finish(id, claim, &Finish::Superseded, "a newer update replaced it", now).await,
+            Ok(claim) => {
+                let ended = Ended { claim, finish: Finish::Superseded, result: "a newer update replaced it", now };
+                self.store.finish(id, &effect.effect, ended).await
+            }
             Err(error) => Err(error),
         };
         outcome.or_else(|error| if error.is_conflict() { Ok(()) } else { Err(error) })
@@ -77,29 +80,45 @@ impl<O: Outside> Responder<O> {
                 reason: format!("the catalogue has no channel {name} any more"),
             }),
         };
-        let (finish, said, report) = match result {
-            Ok(Receipt::Accepted { thread }) => (Finish::Done, "accepted".to_owned(), thread.map(|thread| Ok(Some(thread)))),
+        let (outcome, said, report) = match result {
+            Ok(Receipt::Accepted { thread }) => {
+                (Outcome::Ended(Finish::Done), "accepted".to_owned(), thread.map(|thread| Ok(Some(thread))))
+            }
             Err(error) => match error.kind {
                 DeliveryErrorKind::Retry { after } if now.duration_since(*created_at) < GIVE_UP_AFTER => {
                     let asked = after.and_then(|after| SignedDuration::try_from(after).ok());
-                    (Finish::RetryAt(now + retry_after(claim.attempt, asked, &key)), error.reason, None)
+                    (Outcome::RetryAt(now + retry_after(claim.attempt, asked, &key)), error.reason, None)
                 }
-                _ => (Finish::Failed, error.reason.clone(), Some(Err(error.reason))),
+                _ => (Outcome::Ended(Finish::Failed), error.reason.clone(), Some(Err(error.reason))),
             },
         };
-        match &finish {
-            Finish::Done => tracing::info!(incident = %id, effect = number, channel = name, "delivered"),
-            _ => tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason = said, ?finish, "not delivered"),
+        if outcome == Outcome::Ended(Finish::Done) {
+            tracing::info!(incident = %id, effect = number, channel = name, "delivered");
+        } else {
+            tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason = said, ?outcome, "not delivered");
         }
-        match self.store.finish(id, claim, &finish, &said, now).await {
+        let recorded = match outcome {
+            Outcome::Ended(finish) => {
+                self.store.finish(id, &pending.effect, Ended { claim, finish, result: &said, now }).await
+            }
+            Outcome::RetryAt(at) => self.store.retry(id, claim, at, &said).await,
+        };
+        match recorded {
             Ok(()) => {}
             // The claim ran out and somebody else took over: theirs is the report.
             Err(error) if error.is_conflict() => return Ok(Attempted { ended: false, report: None }),
             Err(error) => return Err(error),
         }
         let report = report.map(|result| DeliveryReport { effect: *number, channel: name.clone(), result });
-        Ok(Attempted { ended: !matches!(finish, Finish::RetryAt(_)), report })
+        Ok(Attempted { ended: matches!(outcome, Outcome::Ended(_)), report })
     }
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Ended(Finish),
+    RetryAt(Timestamp),
 }
 
 struct Attempted {

@@ -1,11 +1,15 @@
 //! Effects: claimed before they are attempted, and marked done only by whoever holds the claim.
+//!
+//! What is not done has a key of its own kind, `pending#000001`, and becomes `effect#000001` in one transaction when it
+//! ends. So the question what is not done reads only that, however long the journal has grown.
 
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use jiff::Timestamp;
 use monitoring_core::decide::Effect;
 use monitoring_core::incident::{IncidentId, SCHEMA};
 
-use super::incidents::effect_key;
-use super::{Item, Store, StoreError, failure, from_item, millis, number, read_number, read_text, read_time, text};
+use super::incidents::{built, effect_key, transaction_failure};
+use super::{Item, Store, StoreError, failure, from_item, millis, number, read_number, read_text, read_time, text, to_item};
 
 /// An effect that is not done.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +41,28 @@ pub struct Claim {
     pub attempt: u32,
 }
 
-/// What became of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The keys of an effect.
+pub(super) fn pending_key(number: u32) -> String {
+    format!("{PENDING}{number:06}")
+}
+
+const PENDING: &str = "pending#";
+
+/// The end of an effect.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// The right to say so.
+    pub claim: Claim,
+    /// How it ended.
+    pub finish: Finish,
+    /// What the receiver said.
+    pub result: &'a str,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// How an effect ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
     /// The receiver accepted it.
     Done,
@@ -46,8 +70,6 @@ pub enum Finish {
     Failed,
     /// A newer one made it pointless.
     Superseded,
-    /// To be tried again then.
-    RetryAt(Timestamp),
 }
 
 impl Store {
@@ -58,13 +80,10 @@ impl Store {
             .client
             .query()
             .table_name(&self.journal)
-            .key_condition_expression("incident_id = :id AND begins_with(#entry, :effect)")
-            .filter_expression("#state = :pending")
+            .key_condition_expression("incident_id = :id AND begins_with(#entry, :pending)")
             .expression_attribute_names("#entry", "entry")
-            .expression_attribute_names("#state", "state")
             .expression_attribute_values(":id", text(id.as_str()))
-            .expression_attribute_values(":effect", text("effect#"))
-            .expression_attribute_values(":pending", text("pending"))
+            .expression_attribute_values(":pending", text(PENDING))
             .consistent_read(true);
         let items = request.into_paginator().items().send().collect::<Result<Vec<Item>, _>>().await;
         let items = items.map_err(|error| failure("reading effects", error))?;
@@ -90,51 +109,62 @@ impl Store {
             .update_item()
             .table_name(&self.journal)
             .key("incident_id", text(id.as_str()))
-            .key("entry", text(effect_key(seen.effect.number)))
+            .key("entry", text(pending_key(seen.effect.number)))
             .update_expression("SET attempts = :attempt, claimed_until = :until, due_at = :until")
-            .condition_expression(
-                "#state = :pending AND attempts = :seen AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)",
-            )
-            .expression_attribute_names("#state", "state")
+            .condition_expression("attempts = :seen AND (attribute_not_exists(claimed_until) OR claimed_until <= :now)")
             .expression_attribute_values(":attempt", number(attempt))
             .expression_attribute_values(":until", millis(until))
-            .expression_attribute_values(":pending", text("pending"))
             .expression_attribute_values(":seen", number(seen.attempts))
             .expression_attribute_values(":now", millis(now));
         request.send().await.map_err(|error| failure("claiming an effect", error))?;
         Ok(Claim { effect: seen.effect.number, attempt })
     }
 
-    /// Says what became of an attempt. A conflict means that the claim ran out and somebody else has taken over.
-    pub async fn finish(&self, id: &IncidentId, claim: Claim, finish: &Finish, result: &str, now: Timestamp) -> Result<(), StoreError> {
+    /// Says that an attempt failed and when the next one is due. A conflict means that the claim ran out and somebody
+    /// else has taken over.
+    pub async fn retry(&self, id: &IncidentId, claim: Claim, at: Timestamp, reason: &str) -> Result<(), StoreError> {
         let request = self
             .client
             .update_item()
             .table_name(&self.journal)
             .key("incident_id", text(id.as_str()))
-            .key("entry", text(effect_key(claim.effect)))
-            .condition_expression("#state = :pending AND attempts = :attempt")
-            .expression_attribute_names("#state", "state")
+            .key("entry", text(pending_key(claim.effect)))
+            .update_expression("SET #result = :result, due_at = :due REMOVE claimed_until")
+            .condition_expression("attempts = :attempt")
             .expression_attribute_names("#result", "result")
-            .expression_attribute_values(":pending", text("pending"))
             .expression_attribute_values(":attempt", number(claim.attempt))
-            .expression_attribute_values(":result", text(result));
+            .expression_attribute_values(":result", text(reason))
+            .expression_attribute_values(":due", millis(at));
+        request.send().await.map(drop).map_err(|error| failure("putting an effect off", error))
+    }
+
+    /// Says what became of an effect. A conflict means that the claim ran out and somebody else has taken over.
+    pub async fn finish(&self, id: &IncidentId, effect: &Effect, ended: Ended<'_>) -> Result<(), StoreError> {
+        let Ended { claim, finish, result, now } = ended;
         let state = match finish {
             Finish::Done => "done",
             Finish::Failed => "failed",
             Finish::Superseded => "superseded",
-            Finish::RetryAt(_) => "pending",
         };
-        let request = if let Finish::RetryAt(at) = finish {
-            request
-                .update_expression("SET #result = :result, due_at = :due REMOVE claimed_until")
-                .expression_attribute_values(":due", millis(*at))
-        } else {
-            request
-                .update_expression("SET #state = :state, #result = :result, finished_at = :now REMOVE claimed_until, due_shard, due_at")
-                .expression_attribute_values(":state", text(state))
-                .expression_attribute_values(":now", millis(now))
-        };
-        request.send().await.map(drop).map_err(|error| failure("recording an effect's outcome", error))
+        let gone = Delete::builder()
+            .table_name(&self.journal)
+            .key("incident_id", text(id.as_str()))
+            .key("entry", text(pending_key(claim.effect)))
+            .condition_expression("attempts = :attempt")
+            .expression_attribute_values(":attempt", number(claim.attempt));
+        let mut item = to_item("an effect", effect)?;
+        item.insert("incident_id".to_owned(), text(id.as_str()));
+        item.insert("entry".to_owned(), text(effect_key(claim.effect)));
+        item.insert("state".to_owned(), text(state));
+        item.insert("attempts".to_owned(), number(claim.attempt));
+        item.insert("result".to_owned(), text(result));
+        item.insert("finished_at".to_owned(), millis(now));
+        let kept = Put::builder().table_name(&self.journal).set_item(Some(item));
+        let request = self
+            .client
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().delete(built(gone.build())?).build())
+            .transact_items(TransactWriteItem::builder().put(built(kept.build())?).build());
+        request.send().await.map(drop).map_err(|error| transaction_failure("recording an effect's outcome", error))
     }
 }

@@ -1,5 +1,6 @@
 //! Heads, journals and the locks of groups.
 
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
 use futures_util::future::try_join_all;
@@ -8,6 +9,7 @@ use monitoring_core::alert::GroupKey;
 use monitoring_core::decide::{Effect, EffectKind};
 use monitoring_core::incident::{Entry, Incident, IncidentId, SCHEMA};
 
+use super::effects::pending_key;
 use super::{
     Item, Store, StoreError, failure, from_item, millis, number, read_text, shard, shards, text, to_item,
 };
@@ -85,7 +87,7 @@ impl Store {
         }
         for effect in commit.effects {
             let mut item = to_item("an effect", effect)?;
-            item.insert("entry".to_owned(), text(effect_key(effect.number)));
+            item.insert("entry".to_owned(), text(pending_key(effect.number)));
             item.insert("state".to_owned(), text("pending"));
             item.insert("attempts".to_owned(), number(0));
             item.insert("due_shard".to_owned(), text(shard("effects", &commit.after.id)));
@@ -93,10 +95,7 @@ impl Store {
             writes.push(self.journal_put(commit.after, item));
         }
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
-        request.send().await.map(drop).map_err(|error| {
-            let refused = error.as_service_error().is_some_and(is_conflict);
-            if refused { StoreError::Conflict { operation: "writing an incident" } } else { failure("writing an incident", error) }
-        })
+        request.send().await.map(drop).map_err(|error| transaction_failure("writing an incident", error))
     }
 
     fn head_write(&self, commit: &Commit<'_>) -> Result<TransactWriteItem, StoreError> {
@@ -253,8 +252,11 @@ impl Store {
         let items = request.into_paginator().items().send().collect::<Result<Vec<Item>, _>>().await;
         let mut items = items.map_err(|error| failure("reading a journal", error))?;
         items.sort_by(|a, b| {
-            let kind = |item: &Item| read_text(item, "entry").is_some_and(|entry| entry.starts_with("effect#"));
-            (kind(a), read_text(a, "entry")).cmp(&(kind(b), read_text(b, "entry")))
+            let key = |item: &Item| {
+                let (kind, number) = read_text(item, "entry").and_then(|entry| entry.split_once('#')).unwrap_or_default();
+                (kind != "entry", number.to_owned())
+            };
+            key(a).cmp(&key(b))
         });
         items.into_iter().map(journal_item).collect()
     }
@@ -286,6 +288,12 @@ pub(super) fn built<T>(result: Result<T, aws_sdk_dynamodb::error::BuildError>) -
         code: "a field is missing".to_owned(),
         source: Box::new(error),
     })
+}
+
+/// Sorts a refused transaction into a conflict or a failure of the store.
+pub(super) fn transaction_failure(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> StoreError {
+    let refused = error.as_service_error().is_some_and(is_conflict);
+    if refused { StoreError::Conflict { operation } } else { failure(operation, error) }
 }
 
 fn is_conflict(error: &TransactWriteItemsError) -> bool {

@@ -4,7 +4,7 @@ use super::{Deciding, Effect, EffectKind, MAX_REASON};
 use crate::alert::{ChangeState, bounded};
 use crate::catalogue::Via;
 use crate::incident::Member;
-use crate::message::{AlertLine, MAX_ALERT_LINES, Notice, NoticeKind, dedup_key};
+use crate::message::{AlertLine, MAX_ALERT_LINES, Notice, NoticeKind};
 use crate::runbook;
 
 impl Deciding<'_> {
@@ -16,7 +16,7 @@ impl Deciding<'_> {
             .pages
             .iter()
             .filter(|(channel, _)| !spared(channel))
-            .map(|(channel, pages)| (channel.clone(), pages.keys().map(|key| dedup_key(&incident.id, key)).collect()))
+            .map(|(channel, pages)| (channel.clone(), pages.keys(&incident.id)))
             .collect();
         keyed.into_iter().filter_map(|(channel, keys)| self.notify(&channel, kind.clone(), why, keys)).collect()
     }

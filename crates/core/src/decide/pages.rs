@@ -4,8 +4,8 @@ use super::{Deciding, DeliveryReport};
 use crate::alert::bounded;
 use crate::catalogue::SeverityPolicy;
 use crate::escalation::{self, NextPage};
-use crate::incident::{Fact, Page, Pages, SlackThread};
-use crate::message::{NoticeKind, dedup_key, format_seconds};
+use crate::incident::{Fact, Page, SlackThread};
+use crate::message::{NoticeKind, format_seconds};
 
 /// The most bytes of an id that a receiver returns.
 const MAX_RECEIPT: usize = 100;
@@ -78,8 +78,8 @@ impl Deciding<'_> {
         let catalogue = self.policy.catalogue;
         let team = &escalation::level(catalogue.policy(incident.severity)?, level)?.team;
         let team = catalogue.teams.get(team).map_or(team, |team| &team.title).clone();
-        let number = incident.pages.get(channel).map_or(1, Pages::next_key);
-        let key = dedup_key(&incident.id, number);
+        let pages = incident.pages.get(channel).cloned().unwrap_or_default();
+        let key = pages.next_key(&incident.id, level, round);
         self.paged.insert(channel.to_owned());
         self.notify(channel, NoticeKind::Page { level, round, team }, why, vec![key])
     }
