@@ -47,6 +47,21 @@ pub struct DoorArgs {
     terminal: bool,
 }
 
+impl DoorArgs {
+    fn is_deployed(&self) -> bool {
+        self.aws_profile.is_some() || self.region.is_some()
+    }
+
+    /// Refuses a folder in which nothing was run, instead of making one.
+    pub fn must_exist(&self) -> Result<(), Exit> {
+        if self.is_deployed() || self.data.is_dir() {
+            return Ok(());
+        }
+        let folder = self.data.display();
+        Err(Exit::usage(anyhow!("there is no {folder}; start a run with `monitorctl local --simulate`, or name its folder with --data")))
+    }
+}
+
 /// The way to the state.
 pub enum Door {
     /// A folder.
@@ -76,7 +91,7 @@ pub struct Deployed {
 impl Door {
     /// Opens it. `form` is how the steps that a command causes are shown.
     pub async fn open(args: &DoorArgs, form: Form) -> Result<Self, Exit> {
-        if args.aws_profile.is_some() || args.region.is_some() {
+        if args.is_deployed() {
             return Ok(Self::Deployed(Box::new(Deployed::open(args).await?)));
         }
         Ok(Self::Local(Box::new(Local::open(args, form).await?)))

@@ -104,6 +104,7 @@ pub async fn run(args: IncidentsArgs, json: bool) -> Result<u8, Exit> {
 }
 
 async fn list(status: Option<Filter>, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
+    args.must_exist()?;
     let door = Door::open(args, Form::Silent).await?;
     let listed = door.store().all_incidents().await;
     door.close().await?;
@@ -124,6 +125,7 @@ async fn list(status: Option<Filter>, args: &DoorArgs, json: bool) -> Result<u8,
 }
 
 async fn show(id: &str, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
+    args.must_exist()?;
     let door = Door::open(args, Form::Silent).await?;
     let shown = look(&door, id).await;
     door.close().await?;
@@ -148,6 +150,7 @@ async fn look(door: &Door, id: &str) -> Result<(Incident, Vec<monitoring_aws::st
 }
 
 async fn act(command: &str, status: Option<Progress>, args: ActArgs, json: bool) -> Result<u8, Exit> {
+    args.door.must_exist()?;
     let form = if json { Form::Silent } else { Form::People { colour: false } };
     let mut door = Door::open(&args.door, form).await?;
     let answer = match resolve_id(&door, &args.id).await {

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
 use futures_util::future::try_join_all;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use monitoring_core::alert::GroupKey;
 use monitoring_core::decide::{Effect, EffectKind};
 use monitoring_core::incident::{Entry, Incident, IncidentId, SCHEMA};
@@ -13,10 +13,6 @@ use super::effects::pending_key;
 use super::{
     Item, Store, StoreError, failure, from_item, millis, number, read_text, shard, shards, text, to_item,
 };
-
-/// How long a resolved incident and its journal are kept: as long as `CloudWatch` keeps hourly metrics, so that the same
-/// season of last year can be looked up.
-const KEEP_RESOLVED: SignedDuration = SignedDuration::from_hours(455 * 24);
 
 /// `BatchGetItem` takes at most this many keys.
 const BATCH: usize = 100;
@@ -107,9 +103,6 @@ impl Store {
         }
         let state = if incident.is_open() { "open" } else { "resolved" };
         item.insert("state_shard".to_owned(), text(shard(state, &incident.id)));
-        if let Some(resolution) = &incident.resolution {
-            item.insert("expires_at".to_owned(), number((resolution.at + KEEP_RESOLVED).as_second()));
-        }
         let put = Put::builder().table_name(&self.incidents).set_item(Some(item));
         let put = match commit.before.filter(|before| before.id == incident.id) {
             None => put.condition_expression("attribute_not_exists(incident_id)"),

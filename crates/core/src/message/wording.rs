@@ -47,9 +47,9 @@ impl Notice {
         format!("{}{}", self.what(), self.value())
     }
 
-    /// `, 15 %`, if the worst alert fires and has a value.
+    /// `, 15 %`, if the alert that gave the title fires and has a value. Another alert's value behind it would mislead.
     pub(super) fn value(&self) -> String {
-        let worst = self.alerts.first().filter(|alert| alert.firing);
+        let worst = self.alerts.first().filter(|alert| alert.firing && alert.title == self.title);
         let value = worst.and_then(|alert| alert.value.map(|value| alert.unit.format(value)));
         value.map(|value| format!(", {value}")).unwrap_or_default()
     }
