@@ -93,7 +93,7 @@ impl Replay {
     pub fn load(path: &Path, catalogue: &mut Catalogue) -> anyhow::Result<Self> {
         let mut replay = Self::default();
         for file in replay.list(path)? {
-            replay.add(file, catalogue);
+            replay.add(&file, catalogue);
         }
         replay.finish();
         replay.describe_to(catalogue);
@@ -113,7 +113,10 @@ impl Replay {
         let samples = recorded.and_then(|series| series.get(&request.dimensions)).map_or(&[][..], Vec::as_slice);
         // Before a recording begins and after it ends nothing is known; only a gap within it is data that is absent.
         let newest = request.end - SignedDuration::from_secs(i64::from(request.period_seconds));
-        let known = samples.first().zip(samples.last()).is_some_and(|(first, last)| first.at < request.end && newest <= last.at);
+        let known = samples
+            .first()
+            .zip(samples.last())
+            .is_some_and(|(first, last)| first.at < request.end && newest <= last.at);
         if !known {
             return Ok(Vec::new());
         }
@@ -170,25 +173,25 @@ impl Replay {
         Ok(files)
     }
 
-    fn add(&mut self, file: PathBuf, catalogue: &Catalogue) {
-        let recorded = match read_whole(&file).and_then(|bytes| read::read(&file, &bytes)) {
+    fn add(&mut self, file: &Path, catalogue: &Catalogue) {
+        let recorded = match read_whole(file).and_then(|bytes| read::read(file, &bytes)) {
             Ok(recorded) => recorded,
-            Err(reason) => return self.skip(&file, reason),
+            Err(reason) => return self.skip(file, reason),
         };
         if let Some(first) = recorded.first_fault {
-            self.summary.faults.push(Fault { file: file.clone(), count: recorded.faults, first });
+            self.summary.faults.push(Fault { file: file.to_owned(), count: recorded.faults, first });
         }
         // Pages of one query have its id; two queries that would become one series must not be mixed.
         let mut owners: BTreeMap<(String, Dimensions), String> = BTreeMap::new();
         for read::Recorded { id, names, samples } in recorded.series {
             let Some((metric, source)) = names.iter().find_map(|name| metric_of(catalogue, name)) else {
                 let known = names.first().map_or_else(String::new, |name| format!(" \"{}\"", bounded(name, 80)));
-                self.skip(&file, format!("no metric of the catalogue is called{known} or has it in its files"));
+                self.skip(file, format!("no metric of the catalogue is called{known} or has it in its files"));
                 continue;
             };
             if let Source::Formula { expression } = &metric.source {
                 self.skip(
-                    &file,
+                    file,
                     format!("{} is computed as {expression}; record what it is computed from", metric.name),
                 );
                 continue;
@@ -198,7 +201,7 @@ impl Replay {
             if *owner != id {
                 let reason =
                     format!("{id} and {owner} are both {}; label each query with a metric's name", metric.name);
-                self.skip(&file, reason);
+                self.skip(file, reason);
                 continue;
             }
             self.series.entry(metric.name.clone()).or_default().entry(dimensions).or_default().extend(samples);
@@ -319,7 +322,7 @@ fn metric_of<'a>(catalogue: &'a Catalogue, name: &'a str) -> Option<(&'a Metric,
         if let Some(source) = matched(pattern, name)
             && best.is_none_or(|(length, ..)| length < pattern.len())
         {
-            best = Some((pattern.len(), metric, source));
+            best = Some((pattern.len(), metric, Some(source).filter(|source| !source.is_empty())));
         }
     }
     let by_name = || {
@@ -329,13 +332,13 @@ fn metric_of<'a>(catalogue: &'a Catalogue, name: &'a str) -> Option<(&'a Metric,
     best.map(|(_, metric, source)| (metric, source)).or_else(by_name)
 }
 
-/// `Some(None)` where there is no `*`. A `*` stands for at least one character.
-fn matched<'a>(pattern: &str, name: &'a str) -> Option<Option<&'a str>> {
+/// What `*` stands for in a name that matches: at least one character, or nothing in a pattern without it.
+fn matched<'a>(pattern: &str, name: &'a str) -> Option<&'a str> {
     match pattern.split_once('*') {
-        None => (pattern == name).then_some(None),
+        None => (pattern == name).then_some(""),
         Some((before, after)) => {
             let source = name.strip_prefix(before)?.strip_suffix(after)?;
-            (!source.is_empty()).then_some(Some(source))
+            (!source.is_empty()).then_some(source)
         }
     }
 }

@@ -74,8 +74,8 @@ impl Simulation {
         TROUBLES.iter().map(|trouble| (at(trouble.from_minute), at(trouble.to_minute), trouble.kind.title())).collect()
     }
 
-    /// The samples of a metric of AI Nutritionist's catalogue, one for each whole period; of another metric there are
-    /// none.
+    /// The samples of a metric of AI Nutritionist's catalogue, one for each whole period; of another metric there is
+    /// no series.
     pub fn series(&self, request: &SeriesRequest) -> SeriesAnswer {
         let period = i64::from(request.period_seconds.max(60));
         let every_service = request.metric == "ServiceCost" && request.dimensions.is_empty();
@@ -85,10 +85,9 @@ impl Simulation {
             let mut samples = Vec::new();
             let mut at = request.start.as_second() + (-request.start.as_second()).rem_euclid(period);
             while at + period <= request.end.as_second() {
-                let value = self.value(&request.metric, &dimensions, at, period);
-                if let (Some(value), Ok(at)) = (value, Timestamp::from_second(at)) {
-                    samples.push(Sample { at, value });
-                }
+                // No series at all, for one without samples would look like an outage.
+                let Some(value) = self.value(&request.metric, &dimensions, at, period) else { return Ok(Vec::new()) };
+                samples.extend(Timestamp::from_second(at).map(|at| Sample { at, value }));
                 at += period;
             }
             answer.push(Series::new(dimensions, samples));
@@ -116,7 +115,7 @@ impl Simulation {
             "ResponseTime" => 420.0 + 180.0 * load + 40.0 * noise + waiting,
             "CacheLookups" => (requests * 0.7).round(),
             "CacheHits" => (requests * 0.7 * (0.84 + 0.02 * noise)).round(),
-            "APIGatewayLatency" => 450.0 + 190.0 * load + 40.0 * noise + 1.02 * waiting,
+            "APIGatewayLatency" => self.value("ResponseTime", &Dimensions::new(), at, period)? + 35.0 + 10.0 * noise,
             "LambdaDuration" if ill => {
                 let slow = trouble(TroubleKind::SlowFunction);
                 let normal = 6200.0 + 2400.0 * load + 700.0 * noise;
@@ -124,7 +123,6 @@ impl Simulation {
                 normal + slow * (29_500.0 + 400.0 * noise - normal)
             }
             "LambdaDuration" => 1400.0 + 600.0 * load + 200.0 * noise + 2.0 * waiting,
-            "LambdaThrottles" => 0.0,
             "LambdaConcurrentExecutions" => {
                 (18.0 + 60.0 * load + 3.0 * noise + 90.0 * trouble(TroubleKind::SlowFunction)).round()
             }
@@ -134,10 +132,9 @@ impl Simulation {
             "DynamoDBWriteThrottles" if ill => {
                 (minutes * 12.0 * trouble(TroubleKind::Throttles) * (1.0 + 0.3 * noise)).round()
             }
-            "DynamoDBReadThrottles" | "DynamoDBWriteThrottles" => 0.0,
             "DynamoDBReadUtilization" => 14.0 + 26.0 * load + 2.0 * noise + 70.0 * trouble(TroubleKind::Throttles),
             "DynamoDBWriteUtilization" => 9.0 + 18.0 * load + 2.0 * noise,
-            "SecurityEvents" => 0.0,
+            "DynamoDBReadThrottles" | "DynamoDBWriteThrottles" | "LambdaThrottles" | "SecurityEvents" => 0.0,
             "FailedAuthentications" => (3.0 + 9.0 * load + 2.0 * noise).round().max(0.0),
             "Revenue" => (85.0 + 230.0 * load) * (1.0 + 0.06 * noise) * (1.0 - 0.93 * trouble(TroubleKind::Revenue)),
             "MealPlansGenerated" => {
