@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use clap::Args;
 use jiff::Timestamp;
 use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
@@ -23,6 +24,9 @@ use crate::local::{DEFAULT_DATA, DEFAULT_ENVIRONMENT, simulation};
 
 /// How long another process may take to end before its folder counts as in use without serving.
 const CONNECT: Duration = Duration::from_millis(500);
+
+/// How long a function may take to answer; its own time-out is half a minute.
+const INVOKE: Duration = Duration::from_mins(1);
 
 /// Which state a command is about.
 #[derive(Clone, Debug, Args)]
@@ -206,8 +210,7 @@ impl Deployed {
         let store = Store::new(aws_sdk_dynamodb::Client::new(&config), &catalogue.service, &environment);
         let lambda = aws_sdk_lambda::Config::from(&config)
             .to_builder()
-            // A function may take half a minute.
-            .timeout_config(aws_sdk_lambda::config::timeout::TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE).build())
             .build();
         let lambda = aws_sdk_lambda::Client::from_conf(lambda);
         Ok(Self { store, lambda, service: catalogue.service, environment })

@@ -287,7 +287,7 @@ async fn drive(suite: &mut Suite, course: &Course, start: Timestamp, data: &Data
             suite.tick(now).await?;
             position.at = now + SignedDuration::from_secs(1);
             steps += 1;
-            if steps % SAVE_EVERY == 0 {
+            if steps.is_multiple_of(SAVE_EVERY) {
                 data.set_position(&position)?;
             }
             if let Some(bar) = &bar {

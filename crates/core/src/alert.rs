@@ -47,8 +47,7 @@ impl AlertKey {
             let hash = fnv1a(&[&whole]);
             let cut = text.floor_char_boundary(Self::MAX_BYTES - 17);
             text.truncate(cut);
-            text.push('~');
-            text.push_str(&format!("{hash:016x}"));
+            text = format!("{text}~{hash:016x}");
         }
         Self(text)
     }
@@ -224,7 +223,7 @@ pub fn change_for(
     metric: &Metric,
     dimensions: &Dimensions,
     change: ChangeOf,
-    reason: String,
+    reason: &str,
 ) -> AlertChange {
     let (level, severity, comparison, threshold) = match &rule.condition {
         Condition::Threshold { tiers } => tiers
@@ -253,7 +252,7 @@ pub fn change_for(
         at: change.at,
         since: change.since,
         runbook: rule.runbook.clone(),
-        reason: given(&bounded(&reason, MAX_REASON)),
+        reason: given(&bounded(reason, MAX_REASON)),
         quote: None,
     }
 }

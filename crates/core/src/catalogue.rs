@@ -275,7 +275,7 @@ pub struct Evaluation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum MissingData {
-    /// No data is no answer: INSUFFICIENT_DATA when there is none at all.
+    /// No data is no answer: `INSUFFICIENT_DATA` when there is none at all.
     Missing,
     /// Keep the state.
     Ignore,

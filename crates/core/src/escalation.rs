@@ -36,13 +36,11 @@ pub struct NextPage {
 pub fn next(policy: &SeverityPolicy, escalation: &Escalation) -> NextPage {
     let Escalation { level, round, started_at } = *escalation;
     let index = usize::try_from(level).unwrap_or(usize::MAX);
-    match policy.levels.get(index) {
-        Some(next) => NextPage { level: level + 1, round, started_at, due_at: started_at + seconds(next.after_seconds) },
-        None => {
-            let started_at = started_at + round_length(policy, round);
-            NextPage { level: 1, round: round + 1, started_at, due_at: started_at }
-        }
+    if let Some(next) = policy.levels.get(index) {
+        return NextPage { level: level + 1, round, started_at, due_at: started_at + seconds(next.after_seconds) };
     }
+    let started_at = started_at + round_length(policy, round);
+    NextPage { level: 1, round: round + 1, started_at, due_at: started_at }
 }
 
 /// The steps that are due by `now`, in order. Of steps on one level only the newest counts, so that a late tick calls

@@ -137,7 +137,7 @@ impl<O: Outside> Monitor<O> {
 
     fn change_of(&self, rule: &Rule, dimensions: &Dimensions, change: ChangeOf, reason: &str) -> Option<AlertChange> {
         let metric = self.catalogue.metrics.get(&rule.metric)?;
-        Some(change_for(rule, metric, dimensions, change, reason.to_owned()))
+        Some(change_for(rule, metric, dimensions, change, reason))
     }
 }
 

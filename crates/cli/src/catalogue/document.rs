@@ -86,7 +86,7 @@ pub(crate) struct Defaults {
     /// How many datapoints of how many must breach. Default `1 of 1`.
     pub(crate) datapoints: OutOf,
     /// What a period without a datapoint means. Default `missing`.
-    pub(crate) missing: Missing,
+    pub(crate) missing: Treatment,
     /// The team that is called. Needed where a severity does not name its own.
     pub(crate) team: Option<String>,
     /// Time zone of active hours, an IANA name. Default `UTC`.
@@ -99,7 +99,7 @@ impl Default for Defaults {
             period: one_minute(),
             engine: Engine::Service,
             datapoints: OutOf { datapoints: 1, periods: 1 },
-            missing: Missing::Missing,
+            missing: Treatment::Missing,
             team: None,
             time_zone: "UTC".to_owned(),
         }
@@ -214,7 +214,7 @@ pub(crate) struct Rule {
     /// How many datapoints of how many must breach: `2 of 3`. Default `defaults.datapoints`.
     pub(crate) datapoints: Option<OutOf>,
     /// What a period without a datapoint means. Default `defaults.missing`.
-    pub(crate) missing: Option<Missing>,
+    pub(crate) missing: Option<Treatment>,
     /// How many datapoints in a row must be good before a firing rule is OK. Default 1.
     #[schemars(range(min = 1, max = 100))]
     pub(crate) clear_after: Option<u32>,
@@ -332,9 +332,14 @@ pub(crate) struct Severities {
 impl Severities {
     /// Those that are there, most urgent first.
     pub(crate) fn each(&self) -> impl Iterator<Item = (Severity, &SeverityPolicy)> {
-        [(Severity::Sev1, &self.sev1), (Severity::Sev2, &self.sev2), (Severity::Sev3, &self.sev3), (Severity::Sev4, &self.sev4)]
-            .into_iter()
-            .filter_map(|(severity, policy)| Some((severity, policy.as_ref()?)))
+        [
+            (Severity::Sev1, &self.sev1),
+            (Severity::Sev2, &self.sev2),
+            (Severity::Sev3, &self.sev3),
+            (Severity::Sev4, &self.sev4),
+        ]
+        .into_iter()
+        .filter_map(|(severity, policy)| Some((severity, policy.as_ref()?)))
     }
 }
 
@@ -423,11 +428,14 @@ pub(crate) enum ChannelKind {
 /// People who are called together.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["title", "contact"]))]
 pub(crate) struct Team {
     /// `Platform Engineering`.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) title: String,
     /// Where to write to them.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) contact: String,
 }
@@ -435,13 +443,16 @@ pub(crate) struct Team {
 /// What to do for a kind of incident.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["title", "team", "steps"]))]
 pub(crate) struct Runbook {
     /// `High error rate response`.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) title: String,
     /// The team that owns it.
     pub(crate) team: String,
     /// What a person does, in order.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) steps: Vec<String>,
     /// More to read.
@@ -461,7 +472,8 @@ pub(crate) struct LogGroup {
 /// What a period without a datapoint means; `TreatMissingData` of a CloudWatch alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Missing {
+#[expect(clippy::enum_variant_names, reason = "both are CloudWatch's own words")]
+pub(crate) enum Treatment {
     /// No data is no answer.
     Missing,
     /// Keep the state.
@@ -472,13 +484,13 @@ pub(crate) enum Missing {
     NotBreaching,
 }
 
-impl From<Missing> for MissingData {
+impl From<Treatment> for MissingData {
     fn from(missing: Missing) -> Self {
         match missing {
-            Missing::Missing => Self::Missing,
-            Missing::Ignore => Self::Ignore,
-            Missing::Breaching => Self::Breaching,
-            Missing::NotBreaching => Self::NotBreaching,
+            Treatment::Missing => Self::Missing,
+            Treatment::Ignore => Self::Ignore,
+            Treatment::Breaching => Self::Breaching,
+            Treatment::NotBreaching => Self::NotBreaching,
         }
     }
 }
@@ -507,7 +519,11 @@ impl TryFrom<String> for Duration {
                 Some('d') => 86_400,
                 _ => return Err("the unit of a duration is s, m, h or d"),
             };
-            let count: u32 = if digits.is_empty() { return Err("a duration has a number") } else { digits.parse().unwrap_or(u32::MAX) };
+            let count: u32 = if digits.is_empty() {
+                return Err("a duration has a number");
+            } else {
+                digits.parse().unwrap_or(u32::MAX)
+            };
             seconds = seconds.saturating_add(count.saturating_mul(unit));
             rest = letters.as_str();
         }

@@ -141,7 +141,11 @@ impl Reader {
         let mut documents = 0;
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|error| {
-                mistake(Position::of(error.marker()), format!("this is not YAML: {}", error.info()), "look at the indentation, brackets and quotes here and in the line before")
+                mistake(
+                    Position::of(error.marker()),
+                    format!("this is not YAML: {}", error.info()),
+                    "look at the indentation, brackets and quotes here and in the line before",
+                )
             })?;
             let at = Position::of(&span.start);
             match event {
@@ -152,7 +156,11 @@ impl Reader {
                     }
                 }
                 Event::Alias(_) => {
-                    self.mistakes.push(mistake(at, "aliases are not supported", "write the value out, or use `defaults`"));
+                    self.mistakes.push(mistake(
+                        at,
+                        "aliases are not supported",
+                        "write the value out, or use `defaults`",
+                    ));
                     self.key_or_value(Value::Null, None, &span);
                 }
                 Event::Scalar(text, style, anchor, tag) => {
@@ -176,7 +184,11 @@ impl Reader {
 
     fn refuse_extras(&mut self, anchor: usize, tagged: bool, at: Position) {
         if anchor > 0 {
-            self.mistakes.push(mistake(at, "anchors are not supported", "write the value where it is needed, or use `defaults`"));
+            self.mistakes.push(mistake(
+                at,
+                "anchors are not supported",
+                "write the value where it is needed, or use `defaults`",
+            ));
         }
         if tagged {
             self.mistakes.push(mistake(at, "tags are not supported", "remove the word that begins with `!`"));
@@ -185,7 +197,11 @@ impl Reader {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, span: &Span) {
         let at = Position::of(&span.start);
-        let scalar = if style == ScalarStyle::Plain && text.is_empty() { Scalar::Null } else { Scalar::parse_from_cow_and_metadata(text.into(), style, None).unwrap_or(Scalar::Null) };
+        let scalar = if style == ScalarStyle::Plain && text.is_empty() {
+            Scalar::Null
+        } else {
+            Scalar::parse_from_cow_and_metadata(text.into(), style, None).unwrap_or(Scalar::Null)
+        };
         let value = match scalar {
             Scalar::Null => Value::Null,
             Scalar::Boolean(value) => Value::Bool(value),
@@ -205,23 +221,37 @@ impl Reader {
     /// A scalar is a key where a mapping waits for one.
     fn key_or_value(&mut self, value: Value, source: Option<(&str, ScalarStyle)>, span: &Span) {
         let at = Position::of(&span.start);
-        if let Some(Open { collection: Collection::Mapping { members, pending: pending @ None }, pointer }) = self.open.last_mut() {
+        if let Some(Open { collection: Collection::Mapping { members, pending: pending @ None }, pointer }) =
+            self.open.last_mut()
+        {
             let key = source.map_or_else(String::new, |(text, _)| text.to_owned());
             let duplicate = members.contains_key(&key);
             if key == "<<" {
-                self.mistakes.push(mistake(at, "merge keys are not supported", "write the keys out, or use `defaults`"));
+                self.mistakes.push(mistake(
+                    at,
+                    "merge keys are not supported",
+                    "write the keys out, or use `defaults`",
+                ));
             } else if duplicate {
                 let first = self.places.get(&child(pointer, &key)).map_or(Position::START, |place| place.key);
-                self.mistakes.push(mistake(at, format!("the key `{key}` is there twice, first in line {}", first.line), "remove one of them"));
+                self.mistakes.push(mistake(
+                    at,
+                    format!("the key `{key}` is there twice, first in line {}", first.line),
+                    "remove one of them",
+                ));
             }
             let duplicate = duplicate || key == "<<" || source.is_none();
             *pending = Some(Pending { key, at, duplicate });
             return;
         }
         let style = source.map(|(_, style)| style);
-        let place = self.place(at, style.is_some_and(|style| matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)), span);
+        let place = self.place(
+            at,
+            style.is_some_and(|style| matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)),
+            span,
+        );
         let pointer = self.next_pointer();
-        self.note(&pointer, place);
+        self.note(pointer.as_ref(), place);
         self.add(value);
     }
 
@@ -238,30 +268,36 @@ impl Reader {
     fn next_pointer(&self) -> Option<String> {
         match self.open.last() {
             None => Some(String::new()),
-            Some(Open { pointer, collection: Collection::Sequence(items) }) => Some(format!("{pointer}/{}", items.len())),
+            Some(Open { pointer, collection: Collection::Sequence(items) }) => {
+                Some(format!("{pointer}/{}", items.len()))
+            }
             Some(Open { pointer, collection: Collection::Mapping { pending, .. } }) => {
                 pending.as_ref().filter(|pending| !pending.duplicate).map(|pending| child(pointer, &pending.key))
             }
         }
     }
 
-    fn note(&mut self, pointer: &Option<String>, place: Place) {
+    fn note(&mut self, pointer: Option<&String>, place: Place) {
         if let Some(pointer) = pointer {
-            self.places.entry(pointer.clone()).or_insert(place);
+            self.places.entry(pointer.to_owned()).or_insert(place);
         }
     }
 
     fn start(&mut self, collection: Collection, span: &Span) -> Result<(), Mistake> {
         let at = Position::of(&span.start);
         if self.open.len() >= MAX_DEPTH {
-            return Err(mistake(at, format!("this is nested more than {MAX_DEPTH} deep"), "a catalogue is flat; look for a bracket too many"));
+            return Err(mistake(
+                at,
+                format!("this is nested more than {MAX_DEPTH} deep"),
+                "a catalogue is flat; look for a bracket too many",
+            ));
         }
         if let Some(Open { collection: Collection::Mapping { pending: None, .. }, .. }) = self.open.last() {
             return Err(mistake(at, "a list or a mapping cannot be a key", "write a plain name before the colon"));
         }
         let place = self.place(at, false, span);
         let pointer = self.next_pointer();
-        self.note(&pointer, place);
+        self.note(pointer.as_ref(), place);
         // What is dropped still needs a pointer; no key of a catalogue contains a NUL.
         self.open.push(Open { pointer: pointer.unwrap_or_else(|| "\0".to_owned()), collection });
         Ok(())

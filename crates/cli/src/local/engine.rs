@@ -38,13 +38,9 @@ impl Engine {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
         let address = listener.local_addr().context("cannot learn the port")?;
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(async move {
-            dynoxide::server::serve_with_shutdown(listener, database, async {
-                let _ = stopped.await;
-            })
-            .await
-            .map_err(|error| error.to_string())
-        });
+        let served = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
+            let _ = stopped.await;
+        }));
         Ok(Self { address, stop: Some(stop), served })
     }
 

@@ -165,10 +165,14 @@ async fn settings(notify: Notify, story: &Story) -> anyhow::Result<(Settings, Op
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut keep = |name: &str| pairs.extend(configured.get(name).map(|value| (name.to_owned(), value.to_owned())));
     if slack {
-        ["SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_API_URL"].iter().for_each(|name| keep(name));
+        for name in ["SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_API_URL"] {
+            keep(name);
+        }
     }
     if pagerduty {
-        ["PAGERDUTY_INTEGRATION_KEY", "PAGERDUTY_EVENTS_URL"].iter().for_each(|name| keep(name));
+        for name in ["PAGERDUTY_INTEGRATION_KEY", "PAGERDUTY_EVENTS_URL"] {
+            keep(name);
+        }
     }
     if slack && pagerduty {
         return Ok((pairs.into_iter().collect(), None));

@@ -157,14 +157,15 @@ fn own_change(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
     }
     let change: AlertChange =
         serde::Deserialize::deserialize(message).map_err(|error| format!("an alert that cannot be read: {error}"))?;
-    if change.key.as_str().is_empty() {
+    let key = AlertKey::new(change.key.as_str(), &Dimensions::new(), None);
+    if key.as_str().trim().is_empty() {
         return Err("an alert without a key".to_owned());
     }
     let at = not_ahead(change.at, context.now);
-    let title = if change.title.trim().is_empty() { change.key.as_str() } else { &change.title };
+    let title = bounded(&change.title, MAX_TITLE);
     Ok(Parsed::Change(Box::new(AlertChange {
-        title: bounded(title, MAX_TITLE),
-        key: AlertKey::new(change.key.as_str(), &Dimensions::new(), None),
+        title: if title.trim().is_empty() { key.to_string() } else { title },
+        key,
         group: GroupKey::named(change.group.as_str()),
         reason: given(&bounded(&change.reason, MAX_REASON)),
         quote: change.quote.map(|quote| bounded(&quote, MAX_QUOTE)),
@@ -214,7 +215,7 @@ fn by_hand(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
         None => "sent by hand or by another system".to_owned(),
     };
     let change = ChangeOf { state, level, value: Some(value), at: context.now, since: context.now };
-    let mut change = AlertChange { origin: Origin::Manual, ..change_for(rule, metric, &dimensions, change, reason) };
+    let mut change = AlertChange { origin: Origin::Manual, ..change_for(rule, metric, &dimensions, change, &reason) };
     if let (Some(threshold), Some(comparison)) = (stricter, change.comparison) {
         change.threshold = storable(threshold);
         change.title = bounded(&title_of(rule, metric, &dimensions, Some((comparison, threshold))), MAX_TITLE);
@@ -265,7 +266,7 @@ fn alarm(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
     };
     let level = rule.condition.levels().position(|level| level.name == alarm.level).unwrap_or_default();
     let change = ChangeOf { state, level, value, at, since: at };
-    let change = change_for(rule, metric, &alarm.dimensions, change, reason);
+    let change = change_for(rule, metric, &alarm.dimensions, change, &reason);
     let key = AlertKey::new(&rule.name, &alarm.dimensions, Some(&alarm.level));
     Ok(Parsed::Change(Box::new(AlertChange { key, origin: Origin::Alarm, ..change })))
 }

@@ -98,7 +98,7 @@ pub fn step(
         let level = told.and_then(|episode| rank(rule, &episode.level)).unwrap_or_default();
         let since = told.map_or(now, |episode| episode.since);
         let change = ChangeOf { state: change, level, value: verdict.value, at: now, since };
-        change_for(rule, metric, dimensions, change, reason.clone())
+        change_for(rule, metric, dimensions, change, &reason)
     }));
     let surplus = unpublished.len().saturating_sub(MAX_UNPUBLISHED);
     unpublished.drain(..surplus);

@@ -26,13 +26,13 @@ impl Deciding<'_> {
             Action::Reopen if open => "it is open already".to_owned(),
             Action::Reopen => self.reopen(by, &reason),
             _ if !open => "it is resolved already; reopen it first".to_owned(),
-            Action::Acknowledge => match &incident.acknowledgement {
-                Some(known) => format!("{} acknowledged it at {} already", known.by, known.at),
-                None => {
-                    self.acknowledge(by, &reason);
-                    "acknowledged; nobody else is called".to_owned()
+            Action::Acknowledge => {
+                if let Some(known) = &incident.acknowledgement {
+                    return format!("{} acknowledged it at {} already", known.by, known.at);
                 }
-            },
+                self.acknowledge(by, &reason);
+                "acknowledged; nobody else is called".to_owned()
+            }
             Action::Resolve => {
                 self.resolve(by, &reason);
                 "resolved".to_owned()
