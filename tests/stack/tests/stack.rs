@@ -85,7 +85,7 @@ async fn a_breach_is_paged_then_escalated_then_resolved_when_it_ends() {
     .await;
     wait(&suite, "the incident to be resolved in the table", WITHIN_TWO_TICKS, async || {
         recovery.go_on(&suite);
-        suite.incident(&incident_id)["state"]["S"] == "resolved"
+        suite.incident(&incident_id)["status"]["S"] == "resolved"
     })
     .await;
     wait(&suite, "a Slack message that it is resolved", WITHIN_TWO_TICKS, async || {
