@@ -4,7 +4,7 @@ mod metrics;
 mod people;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::{Finding, Severity};
 /// Checks what is left of the document after its shape was checked. `complete` says that nothing was taken out of it, so that
 /// what nothing refers to is indeed unused.
 pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Finding> {
-    let mut checker = Checker { tree, document, findings: Vec::new() };
+    let mut checker = Checker { tree, document, findings: Vec::new(), shapeless: BTreeSet::new() };
     checker.service();
     checker.defaults();
     for section in ["rules", "channels", "teams", "runbooks"] {
@@ -38,6 +38,8 @@ struct Checker<'a> {
     tree: &'a Tree,
     document: &'a Document,
     findings: Vec<Finding>,
+    /// Metrics whose period or dimensions are wrong; what rests on them is not compared.
+    shapeless: BTreeSet<String>,
 }
 
 impl<'a> Checker<'a> {
@@ -113,7 +115,9 @@ impl<'a> Checker<'a> {
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !fits {
             let message = format!("\"{name}\" cannot be the name of a {}", section.trim_end_matches('s'));
-            self.push(Finding::error(pointer, message, "write lower-case letters, digits and hyphens, at most 64").on_key());
+            self.push(
+                Finding::error(pointer, message, "write lower-case letters, digits and hyphens, at most 64").on_key(),
+            );
         }
     }
 
@@ -122,19 +126,28 @@ impl<'a> Checker<'a> {
             return;
         }
         let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let help = nearest(name, known.iter().map(String::as_str))
-            .map_or_else(|| "write an IANA name such as America/New_York".to_owned(), |near| format!("did you mean \"{near}\"?"));
+        let help = nearest(name, known.iter().map(String::as_str)).map_or_else(
+            || "write an IANA name such as America/New_York".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
         self.error(pointer, format!("unknown time zone \"{name}\""), help);
     }
 
-    /// A duration in whole minutes, within limits.
-    fn minutes(&mut self, pointer: &str, what: &str, duration: Duration, least: u32, most: u32) {
+    /// A duration in whole minutes, within limits. Tells whether it is.
+    fn minutes(&mut self, pointer: &str, what: &str, duration: Duration, least: u32, most: u32) -> bool {
         let (shortest, longest) = (Duration { seconds: least }, Duration { seconds: most });
         if !(least..=most).contains(&duration.seconds) {
             self.error(pointer, format!("{what} is {duration}"), format!("write {shortest} to {longest}"));
         } else if !duration.seconds.is_multiple_of(60) {
-            self.error(pointer, format!("{what} is {duration}, not whole minutes"), format!("write a multiple of 1m, {shortest} to {longest}"));
+            self.error(
+                pointer,
+                format!("{what} is {duration}, not whole minutes"),
+                format!("write a multiple of 1m, {shortest} to {longest}"),
+            );
+        } else {
+            return true;
         }
+        false
     }
 
     fn service(&mut self) {

@@ -7,11 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::{LoadError, Problem, Severity, load, structure};
-
-/// No mistakes.
-const OK: u8 = 0;
-/// The catalogue has mistakes.
-const MISTAKES: u8 = 1;
+use crate::command::{OK, REFUSED};
 
 /// Check the catalogue, describe it to an editor, or resolve it.
 #[derive(Debug, Args)]
@@ -63,16 +59,16 @@ pub fn run(args: &CatalogueArgs, json: bool) -> anyhow::Result<u8> {
 fn check(file: &Path, json: bool) -> anyhow::Result<u8> {
     let (code, problems) = match load(file) {
         Ok((_, warnings)) => (OK, warnings),
-        Err(LoadError::Mistakes(problems)) => (MISTAKES, problems),
+        Err(LoadError::Mistakes(problems)) => (REFUSED, problems),
         Err(error @ LoadError::Read { .. }) => return Err(error.into()),
     };
     if json {
         write(None, &pretty(&problems)?)?;
         return Ok(code);
     }
-    let mut text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-    text.push_str(&summary(file, &problems));
-    write(None, &text)?;
+    let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.push(summary(file, &problems));
+    write(None, &lines.join("\n"))?;
     Ok(code)
 }
 
@@ -85,7 +81,7 @@ fn resolve(file: &Path, out: Option<&Path>, json: bool) -> anyhow::Result<u8> {
         }
         Err(LoadError::Mistakes(problems)) => {
             report(&problems, json)?;
-            Ok(MISTAKES)
+            Ok(REFUSED)
         }
         Err(error @ LoadError::Read { .. }) => Err(error.into()),
     }
@@ -118,8 +114,9 @@ fn pretty(value: &impl serde::Serialize) -> anyhow::Result<String> {
 }
 
 fn write(out: Option<&Path>, text: &str) -> anyhow::Result<()> {
-    match out {
-        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display())),
-        None => std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output"),
+    if let Some(path) = out {
+        return std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()));
     }
+    crate::command::print(text);
+    Ok(())
 }

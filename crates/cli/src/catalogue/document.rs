@@ -472,7 +472,6 @@ pub(crate) struct LogGroup {
 /// What a period without a datapoint means; `TreatMissingData` of a CloudWatch alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::enum_variant_names, reason = "both are CloudWatch's own words")]
 pub(crate) enum Treatment {
     /// No data is no answer.
     Missing,
@@ -485,7 +484,7 @@ pub(crate) enum Treatment {
 }
 
 impl From<Treatment> for MissingData {
-    fn from(missing: Missing) -> Self {
+    fn from(missing: Treatment) -> Self {
         match missing {
             Treatment::Missing => Self::Missing,
             Treatment::Ignore => Self::Ignore,

@@ -10,6 +10,8 @@ mod document;
 mod resolve;
 mod structure;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::fmt;
@@ -124,8 +126,10 @@ pub fn load(path: &Path) -> Result<(Catalogue, Vec<Problem>), LoadError> {
 /// named in the problems.
 pub fn parse(file: &Path, text: &str) -> (Option<Catalogue>, Vec<Problem>) {
     let (tree, mistakes) = yaml::read(text);
-    let mut problems: Vec<Problem> =
-        mistakes.into_iter().map(|mistake| problem(file, mistake.at, Severity::Error, mistake.message, mistake.help)).collect();
+    let mut problems: Vec<Problem> = mistakes
+        .into_iter()
+        .map(|mistake| problem(file, mistake.at, Severity::Error, mistake.message, mistake.help))
+        .collect();
     let mut document = None;
     if let Some(tree) = &tree {
         let (mut findings, checked) = structure::check(tree);
@@ -134,11 +138,12 @@ pub fn parse(file: &Path, text: &str) -> (Option<Catalogue>, Vec<Problem>) {
             findings.extend(check::check(tree, checked, complete));
         }
         document = checked;
-        problems.extend(findings.into_iter().map(|finding| finding.locate(file, tree)));
+        // What YAML refused is missing or empty afterwards; that is a consequence.
+        let refused: Vec<(usize, usize)> = problems.iter().map(|problem| (problem.line, problem.column)).collect();
+        let found = findings.into_iter().map(|finding| finding.locate(file, tree));
+        problems.extend(found.filter(|problem| !refused.contains(&(problem.line, problem.column))));
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
-    // A value that YAML refused is missing afterwards; one report at a place is enough.
-    problems.dedup_by_key(|problem| (problem.line, problem.column, problem.severity == Severity::Error));
     let sound = problems.iter().all(|problem| problem.severity == Severity::Warning);
     (document.filter(|_| sound).map(|document| resolve::resolve(&document)), problems)
 }
@@ -163,7 +168,14 @@ struct Finding {
 
 impl Finding {
     fn error(pointer: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), on_key: false, offset: None, severity: Severity::Error, message: message.into(), help: help.into() }
+        Self {
+            pointer: pointer.into(),
+            on_key: false,
+            offset: None,
+            severity: Severity::Error,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 
     fn warning(pointer: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {

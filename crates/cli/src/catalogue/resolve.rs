@@ -5,19 +5,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use monitoring_core::catalogue::{
-    self as resolved, Alarm, AlertSeverity, Catalogue, Comparison, Condition, Engine, EscalationLevel, Evaluation, SCHEMA, Severity, Source, Via,
+    self as resolved, Alarm, AlertSeverity, Catalogue, Comparison, Condition, Engine, EscalationLevel, Evaluation,
+    SCHEMA, Severity, Source, Via,
 };
 use monitoring_core::formula::Formula;
 use monitoring_core::metric::Dimensions;
 use monitoring_core::rule::alarm_name;
 
-use super::document::{ActiveHours, Channel, ChannelKind, Cost, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday};
+use super::document::{
+    ActiveHours, Channel, ChannelKind, Cost, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
+};
 
 /// The resolved form of a document that has no mistakes.
 pub(crate) fn resolve(document: &Document) -> Catalogue {
-    let metrics: BTreeMap<_, _> =
-        document.metrics.iter().filter_map(|(name, metric)| Some((name.clone(), resolve_metric(document, name, metric)?))).collect();
-    let rules: BTreeMap<_, _> = document.rules.iter().map(|(name, rule)| (name.clone(), resolve_rule(document, name, rule))).collect();
+    let metrics: BTreeMap<_, _> = document
+        .metrics
+        .iter()
+        .filter_map(|(name, metric)| Some((name.clone(), resolve_metric(document, name, metric)?)))
+        .collect();
+    let rules: BTreeMap<_, _> =
+        document.rules.iter().map(|(name, rule)| (name.clone(), resolve_rule(document, name, rule))).collect();
     let alarms = alarms(&document.service.name, &metrics, &rules);
     Catalogue {
         schema: SCHEMA,
@@ -27,13 +34,24 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         ingestion_delay_seconds: document.service.ingestion_delay.seconds,
         metrics,
         rules,
-        severities: document.severities.each().map(|(severity, policy)| (severity, resolve_severity(document, policy))).collect(),
-        channels: document.channels.iter().map(|(name, channel)| (name.clone(), resolve_channel(name, channel))).collect(),
+        severities: document
+            .severities
+            .each()
+            .map(|(severity, policy)| (severity, resolve_severity(document, policy)))
+            .collect(),
+        channels: document
+            .channels
+            .iter()
+            .map(|(name, channel)| (name.clone(), resolve_channel(name, channel)))
+            .collect(),
         teams: document
             .teams
             .iter()
             .map(|(name, team)| {
-                (name.clone(), resolved::Team { name: name.clone(), title: team.title.clone(), contact: team.contact.clone() })
+                (
+                    name.clone(),
+                    resolved::Team { name: name.clone(), title: team.title.clone(), contact: team.contact.clone() },
+                )
             })
             .collect(),
         runbooks: document
@@ -105,14 +123,22 @@ pub(crate) fn dimensions(document: &Document, name: &str) -> Vec<Dimensions> {
 }
 
 /// What the metric says itself, or else the first of its formula's inputs that says it. A cycle ends the search.
-fn inherited<'a, T>(document: &'a Document, name: &'a str, seen: &mut BTreeSet<String>, own: &impl Fn(&'a Metric) -> Option<T>) -> Option<T> {
+fn inherited<'a, T>(
+    document: &'a Document,
+    name: &'a str,
+    seen: &mut BTreeSet<String>,
+    own: &impl Fn(&'a Metric) -> Option<T>,
+) -> Option<T> {
     let metric = document.metrics.get(name)?;
     if !seen.insert(name.to_owned()) {
         return None;
     }
     own(metric).or_else(|| {
         let formula = Formula::parse(metric.formula.as_deref()?).ok()?;
-        let inputs: Vec<&str> = formula.inputs().filter_map(|input| document.metrics.get_key_value(input).map(|(name, _)| name.as_str())).collect();
+        let inputs: Vec<&str> = formula
+            .inputs()
+            .filter_map(|input| document.metrics.get_key_value(input).map(|(name, _)| name.as_str()))
+            .collect();
         inputs.into_iter().find_map(|input| inherited(document, input, seen, own))
     })
 }
@@ -140,7 +166,9 @@ fn resolve_rule(document: &Document, name: &str, rule: &Rule) -> resolved::Rule 
                 incident: absent.incident.unwrap_or_else(|| incident_of(absent.severity)),
             },
         },
-        None => Condition::Threshold { tiers: tiers(rule).into_iter().filter_map(|(name, tier)| resolve_tier(name, tier)).collect() },
+        None => Condition::Threshold {
+            tiers: tiers(rule).into_iter().filter_map(|(name, tier)| resolve_tier(name, tier)).collect(),
+        },
     };
     let datapoints = rule.datapoints.unwrap_or(document.defaults.datapoints);
     resolved::Rule {
@@ -170,7 +198,8 @@ fn resolve_rule(document: &Document, name: &str, rule: &Rule) -> resolved::Rule 
 pub(crate) fn tiers(rule: &Rule) -> Vec<(&str, &Tier)> {
     let warning = rule.warning.iter().map(|tier| ("warning", tier));
     let critical = rule.critical.iter().map(|tier| ("critical", tier));
-    let mut tiers: Vec<_> = warning.chain(rule.tiers.iter().map(|(name, tier)| (name.as_str(), tier))).chain(critical).collect();
+    let mut tiers: Vec<_> =
+        warning.chain(rule.tiers.iter().map(|(name, tier)| (name.as_str(), tier))).chain(critical).collect();
     tiers.sort_by_key(|(name, tier)| alert_of(name, tier));
     tiers
 }
@@ -192,16 +221,25 @@ pub(crate) fn incident_of(alert: AlertSeverity) -> Severity {
 
 /// The comparison and the threshold of a tier; the first where it has several.
 pub(crate) fn comparison(tier: &Tier) -> Option<(Comparison, f64)> {
-    [(Comparison::Above, tier.above), (Comparison::AtLeast, tier.at_least), (Comparison::Below, tier.below), (Comparison::AtMost, tier.at_most)]
-        .into_iter()
-        .find_map(|(comparison, threshold)| Some((comparison, threshold?)))
+    [
+        (Comparison::Above, tier.above),
+        (Comparison::AtLeast, tier.at_least),
+        (Comparison::Below, tier.below),
+        (Comparison::AtMost, tier.at_most),
+    ]
+    .into_iter()
+    .find_map(|(comparison, threshold)| Some((comparison, threshold?)))
 }
 
 fn resolve_tier(name: &str, tier: &Tier) -> Option<resolved::Tier> {
     let (comparison, threshold) = comparison(tier)?;
     let alert = alert_of(name, tier);
     Some(resolved::Tier {
-        level: resolved::Level { name: name.to_owned(), alert, incident: tier.incident.unwrap_or_else(|| incident_of(alert)) },
+        level: resolved::Level {
+            name: name.to_owned(),
+            alert,
+            incident: tier.incident.unwrap_or_else(|| incident_of(alert)),
+        },
         comparison,
         threshold,
         clear: tier.clear.unwrap_or(threshold),
@@ -229,9 +267,10 @@ fn resolve_severity(document: &Document, policy: &SeverityPolicy) -> resolved::S
             .map(|(index, level)| EscalationLevel {
                 team: team(level.team.as_ref()),
                 channels: level.channels.as_ref().unwrap_or(&policy.channels).clone(),
-                after_seconds: level
-                    .after
-                    .map_or_else(|| deadlines.get(index).copied().unwrap_or(policy.escalation.seconds), |after| after.seconds),
+                after_seconds: level.after.map_or_else(
+                    || deadlines.get(index).copied().unwrap_or(policy.escalation.seconds),
+                    |after| after.seconds,
+                ),
             })
             .collect(),
         None => deadlines
@@ -256,14 +295,20 @@ fn resolve_channel(name: &str, channel: &Channel) -> resolved::Channel {
             bot_token_setting: setting(&channel.bot_token_setting, "SLACK_BOT_TOKEN"),
             conversation: channel.conversation.clone().unwrap_or_default(),
         },
-        ChannelKind::Pagerduty => Via::Pagerduty { routing_key_setting: setting(&channel.routing_key_setting, "PAGERDUTY_INTEGRATION_KEY") },
+        ChannelKind::Pagerduty => {
+            Via::Pagerduty { routing_key_setting: setting(&channel.routing_key_setting, "PAGERDUTY_INTEGRATION_KEY") }
+        }
         ChannelKind::Email => Via::Email { topic: setting(&channel.topic, "notify-email") },
         ChannelKind::Sms => Via::Sms { topic: setting(&channel.topic, "notify-sms") },
     };
     resolved::Channel { name: name.to_owned(), via, fallback: channel.fallback.clone() }
 }
 
-fn alarms(service: &str, metrics: &BTreeMap<String, resolved::Metric>, rules: &BTreeMap<String, resolved::Rule>) -> Vec<Alarm> {
+fn alarms(
+    service: &str,
+    metrics: &BTreeMap<String, resolved::Metric>,
+    rules: &BTreeMap<String, resolved::Rule>,
+) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     for rule in rules.values().filter(|rule| rule.engine == Engine::Alarm) {
         let sets = metrics.get(&rule.metric).map(|metric| metric.dimensions.as_slice()).unwrap_or_default();

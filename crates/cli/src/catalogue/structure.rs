@@ -63,8 +63,10 @@ fn join_constants(object: &mut serde_json::Map<String, Value>) {
             (None, Some(Value::Array(names))) => names.clone(),
             _ => return,
         };
-        if let (Some(meaning), [Value::String(name)]) = (option.get("description").and_then(Value::as_str), constants.as_slice()) {
-            description.push_str(&format!("\n- `{name}`: {meaning}"));
+        if let (Some(meaning), [Value::String(name)]) =
+            (option.get("description").and_then(Value::as_str), constants.as_slice())
+        {
+            description = format!("{description}\n- `{name}`: {meaning}");
         }
         names.extend(constants);
     }
@@ -85,8 +87,8 @@ struct Departure {
 /// The parts whose types do without what they lack, so that the rest of them is checked.
 const LENIENT_PARTS: [&str; 3] = ["", "/service", "/severities"];
 
-/// The keys that the types do without, so that the rest of a metric, rule or severity is checked.
-const LENIENT_KEYS: [&str; 2] = ["description", "channels"];
+/// The keys that the types do without, so that the rest of what they belong to is checked.
+const LENIENT_KEYS: [&str; 5] = ["description", "channels", "title", "steps", "contact"];
 
 /// Checks the shape of the tree. Returns what is wrong, and the document made of what can be used; `None` when the tree
 /// is no mapping.
@@ -97,19 +99,27 @@ pub(crate) fn check(tree: &Tree) -> (Vec<Finding>, Option<Document>) {
     let schema = schema();
     let validator = match jsonschema::validator_for(&schema) {
         Ok(validator) => validator,
-        Err(error) => return (vec![Finding::error("", format!("the schema of the catalogue is broken: {error}"), "report it")], None),
+        Err(error) => {
+            return (
+                vec![Finding::error("", format!("the schema of the catalogue is broken: {error}"), "report it")],
+                None,
+            );
+        }
     };
     let mut value = tree.value.clone();
     let mut findings = Vec::new();
     let mut first = true;
     loop {
-        let departures: Vec<Departure> = validator.iter_errors(&value).flat_map(|error| departures(&schema, &error)).collect();
+        let departures: Vec<Departure> =
+            validator.iter_errors(&value).flat_map(|error| departures(&schema, &error)).collect();
         let mut changed = false;
         for departure in departures {
             if let Some(unusable) = &departure.unusable {
                 changed |= remove(&mut value, unusable);
             }
-            let told = |finding: &Finding| finding.pointer == departure.finding.pointer && finding.on_key == departure.finding.on_key;
+            let told = |finding: &Finding| {
+                finding.pointer == departure.finding.pointer && finding.on_key == departure.finding.on_key
+            };
             if first && !findings.iter().any(told) {
                 findings.push(departure.finding);
             }
@@ -149,7 +159,17 @@ fn departures(schema: &Value, error: &jsonschema::ValidationError<'_>) -> Vec<De
     let name = at.rsplit('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
     let rule = schema.pointer(error.schema_path().as_str().rsplit_once('/').map_or("", |(parent, _)| parent));
     let here = |message: String, help: String| {
-        vec![Departure { finding: Finding { pointer: at.clone(), on_key: false, severity: Severity::Error, message, help, offset: None }, unusable: Some(at.clone()) }]
+        vec![Departure {
+            finding: Finding {
+                pointer: at.clone(),
+                on_key: false,
+                severity: Severity::Error,
+                message,
+                help,
+                offset: None,
+            },
+            unusable: Some(at.clone()),
+        }]
     };
     let what = if name.is_empty() || name.parse::<usize>().is_ok() { "this".to_owned() } else { format!("`{name}`") };
     match error.kind() {
@@ -162,15 +182,30 @@ fn departures(schema: &Value, error: &jsonschema::ValidationError<'_>) -> Vec<De
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("the keys here are {}", list(&known)),
                 };
-                let finding = Finding { pointer: pointer.clone(), on_key: true, severity: Severity::Error, message: format!("unknown key `{key}`"), help, offset: None };
+                let finding = Finding {
+                    pointer: pointer.clone(),
+                    on_key: true,
+                    severity: Severity::Error,
+                    message: format!("unknown key `{key}`"),
+                    help,
+                    offset: None,
+                };
                 Departure { finding, unusable: Some(pointer) }
             })
             .collect(),
         ValidationErrorKind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
             let holder = if name.is_empty() { "the catalogue".to_owned() } else { what };
-            let help = description(schema, rule, key).map_or_else(|| format!("add `{key}:`"), |meaning| format!("add `{key}:` ({meaning})"));
-            let finding = Finding { pointer: child(&at, key), on_key: true, severity: Severity::Error, message: format!("{holder} lacks the key `{key}`"), help, offset: None };
+            let help = description(schema, rule, key)
+                .map_or_else(|| format!("add `{key}:`"), |meaning| format!("add `{key}:` ({meaning})"));
+            let finding = Finding {
+                pointer: child(&at, key),
+                on_key: true,
+                severity: Severity::Error,
+                message: format!("{holder} lacks the key `{key}`"),
+                help,
+                offset: None,
+            };
             let lenient = LENIENT_PARTS.contains(&at.as_str()) || LENIENT_KEYS.contains(&key);
             let unusable = (!lenient).then(|| at.clone());
             vec![Departure { finding, unusable }]
@@ -191,15 +226,26 @@ fn departures(schema: &Value, error: &jsonschema::ValidationError<'_>) -> Vec<De
             here(format!("{what} cannot be {found}"), help)
         }
         ValidationErrorKind::Pattern { .. } => {
-            let wanted = rule.and_then(|rule| rule.get("patternErrorMessage")).and_then(Value::as_str).unwrap_or("another text");
+            let wanted =
+                rule.and_then(|rule| rule.get("patternErrorMessage")).and_then(Value::as_str).unwrap_or("another text");
             here(format!("{what} cannot be {}", shown(error.instance())), format!("write {wanted}"))
         }
-        ValidationErrorKind::Minimum { limit } => here(format!("{what} is {}, too small", shown(error.instance())), format!("write at least {limit}")),
-        ValidationErrorKind::Maximum { limit } => here(format!("{what} is {}, too great", shown(error.instance())), format!("write at most {limit}")),
-        ValidationErrorKind::MinItems { .. } => here(format!("{what} is an empty list"), "write at least one item, or leave the key out".to_owned()),
-        ValidationErrorKind::MaxItems { limit } => here(format!("{what} has too many items"), format!("write at most {limit}")),
+        ValidationErrorKind::Minimum { limit } => {
+            here(format!("{what} is {}, too small", shown(error.instance())), format!("write at least {limit}"))
+        }
+        ValidationErrorKind::Maximum { limit } => {
+            here(format!("{what} is {}, too great", shown(error.instance())), format!("write at most {limit}"))
+        }
+        ValidationErrorKind::MinItems { .. } => {
+            here(format!("{what} is an empty list"), "write at least one item".to_owned())
+        }
+        ValidationErrorKind::MaxItems { limit } => {
+            here(format!("{what} has too many items"), format!("write at most {limit}"))
+        }
         ValidationErrorKind::MinLength { .. } => here(format!("{what} is empty"), "write a text".to_owned()),
-        ValidationErrorKind::MaxLength { limit } => here(format!("{what} is too long"), format!("write at most {limit} characters")),
+        ValidationErrorKind::MaxLength { limit } => {
+            here(format!("{what} is too long"), format!("write at most {limit} characters"))
+        }
         ValidationErrorKind::UniqueItems => here(format!("{what} has an item twice"), "remove one of them".to_owned()),
         _ => here(format!("{what} is not as the schema wants it: {error}"), "see docs/catalogue.md".to_owned()),
     }
@@ -217,7 +263,7 @@ fn wrong_type(what: &str, wanted: &str, found: &Value, rule: Option<&Value>) -> 
     };
     if found.is_null() {
         let quotes = if wanted == "string" { "; a text that begins with # must stand in quotes" } else { "" };
-        return (format!("{what} is empty"), format!("write {named}, or leave the key out{quotes}"));
+        return (format!("{what} is empty"), format!("write {named}{quotes}"));
     }
     let pattern = rule.and_then(|rule| rule.get("patternErrorMessage")).and_then(Value::as_str);
     let help = match (wanted, found, pattern) {
@@ -249,7 +295,11 @@ fn plain(value: &Value) -> String {
 }
 
 fn keys(rule: Option<&Value>) -> Vec<String> {
-    rule.and_then(|rule| rule.get("properties")).and_then(Value::as_object).into_iter().flat_map(|keys| keys.keys().cloned()).collect()
+    rule.and_then(|rule| rule.get("properties"))
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|keys| keys.keys().cloned())
+        .collect()
 }
 
 /// The first sentence of what the schema says about a key.

@@ -29,8 +29,14 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         check_source(checker, &pointer, name, metric);
         check_period(checker, &pointer, name, metric);
         check_dimensions(checker, &pointer, name, metric);
+    }
+    for (pointer, name, metric) in entries("metrics", &checker.document.metrics) {
         if let Some(formula) = &metric.formula {
+            let before = checker.findings.len();
             check_formula(checker, &pointer, name, formula);
+            if checker.findings.len() > before {
+                checker.shapeless.insert(name.clone());
+            }
         }
     }
     check_files(checker);
@@ -42,13 +48,27 @@ fn check_name(checker: &mut Checker<'_>, pointer: &str, name: &str) {
     let is_word = Formula::parse(name).is_ok_and(|formula| formula.as_str() == name && formula.inputs().eq([name]));
     if !is_word || name.len() > 64 {
         let message = format!("\"{name}\" cannot be the name of a metric");
-        checker.push(Finding::error(pointer, message, "a formula must be able to use it: write letters, digits and underscores, at most 64, a letter first").on_key());
+        checker.push(
+            Finding::error(
+                pointer,
+                message,
+                "a formula must be able to use it: write letters, digits and underscores, at most 64, a letter first",
+            )
+            .on_key(),
+        );
     }
 }
 
 fn check_source(checker: &mut Checker<'_>, pointer: &str, name: &str, metric: &Metric) {
     match checker.written_of(pointer, &SOURCES).as_slice() {
-        [] => checker.push(Finding::error(pointer, format!("metric {name} has no source"), "add one of `cloudwatch`, `formula`, `logs`, `cost`").on_key()),
+        [] => checker.push(
+            Finding::error(
+                pointer,
+                format!("metric {name} has no source"),
+                "add one of `cloudwatch`, `formula`, `logs`, `cost`",
+            )
+            .on_key(),
+        ),
         [_] => {}
         [first, second, ..] => {
             let message = format!("metric {name} has the sources `{first}` and `{second}`");
@@ -62,6 +82,7 @@ fn check_source(checker: &mut Checker<'_>, pointer: &str, name: &str, metric: &M
             (None, None) => return,
         };
         let message = format!("metric {name} cannot have dimensions of its own");
+        checker.shapeless.insert(name.to_owned());
         checker.push(Finding::error(child(pointer, "dimensions"), message, format!("remove them; {why}")).on_key());
     }
 }
@@ -71,21 +92,30 @@ fn check_period(checker: &mut Checker<'_>, pointer: &str, name: &str, metric: &M
     let at = child(pointer, "period");
     if metric.cost.is_some() && period.seconds != DAY {
         checker.error(at, format!("the period of {name} is {period}"), "write 1d; Cost Explorer counts by the day");
-    } else {
-        checker.minutes(&at, &format!("the period of {name}"), period, 60, DAY);
+    } else if checker.minutes(&at, &format!("the period of {name}"), period, 60, DAY) {
+        return;
     }
+    checker.shapeless.insert(name.to_owned());
 }
 
 fn check_dimensions(checker: &mut Checker<'_>, pointer: &str, name: &str, metric: &Metric) {
     let Some(dimensions) = &metric.dimensions else { return };
     let at = child(pointer, "dimensions");
     if dimensions.len() > MAX_DIMENSIONS {
-        checker.error(at, format!("metric {name} has {} dimensions", dimensions.len()), format!("write at most {MAX_DIMENSIONS}"));
+        checker.error(
+            at,
+            format!("metric {name} has {} dimensions", dimensions.len()),
+            format!("write at most {MAX_DIMENSIONS}"),
+        );
         return;
     }
     let series = dimensions.values().map(|values| values.0.len()).fold(1_usize, usize::saturating_mul);
     if series > MAX_SERIES {
-        checker.error(at, format!("metric {name} has {series} combinations of dimensions"), format!("write at most {MAX_SERIES}, or a metric for each kind"));
+        checker.error(
+            at,
+            format!("metric {name} has {series} combinations of dimensions"),
+            format!("write at most {MAX_SERIES}, or a metric for each kind"),
+        );
     }
 }
 
@@ -95,7 +125,14 @@ fn check_formula(checker: &mut Checker<'_>, pointer: &str, name: &str, text: &st
         Ok(formula) => formula,
         Err(error) => {
             let offset = text.get(..error.offset).map_or(0, |before| before.chars().count());
-            checker.push(Finding::error(at, format!("formula of {name}: {}", error.problem), format!("expected {}", error.expected)).at_offset(offset));
+            checker.push(
+                Finding::error(
+                    at,
+                    format!("formula of {name}: {}", error.problem),
+                    format!("expected {}", error.expected),
+                )
+                .at_offset(offset),
+            );
             return;
         }
     };
@@ -112,7 +149,11 @@ fn check_formula(checker: &mut Checker<'_>, pointer: &str, name: &str, text: &st
     if let Some(path) = cycle(checker.document, name) {
         // Reported once, at the first of its members.
         if path.iter().min().is_some_and(|first| first == name) {
-            checker.error(at, format!("the formula of {name} needs its own result: {}", path.join(" -> ")), "break the circle");
+            checker.error(
+                at,
+                format!("the formula of {name} needs its own result: {}", path.join(" -> ")),
+                "break the circle",
+            );
         }
         return;
     }
@@ -121,12 +162,13 @@ fn check_formula(checker: &mut Checker<'_>, pointer: &str, name: &str, text: &st
     }
 }
 
-/// Whether the period and the dimensions of a metric are known: nothing that they come from is broken.
+/// Whether the period and the dimensions of a metric are known: nothing that they come from is wrong.
 pub(super) fn has_shape(checker: &Checker<'_>, name: &str) -> bool {
     let document = checker.document;
     let sound = |(name, metric): (&str, &Metric)| {
         let pointer = child("/metrics", name);
-        let broken = checker.broken(&pointer, "period", metric.period.as_ref())
+        let broken = checker.shapeless.contains(name)
+            || checker.broken(&pointer, "period", metric.period.as_ref())
             || checker.broken(&pointer, "dimensions", metric.dimensions.as_ref())
             || checker.broken(&pointer, "formula", metric.formula.as_ref())
             || checker.broken(&pointer, "cost", metric.cost.as_ref());
@@ -147,7 +189,11 @@ fn check_inputs_agree(checker: &mut Checker<'_>, at: &str, name: &str, formula: 
         if found != period {
             let message = format!("{name} has a period of {period}, its input {input} one of {found}");
             let own = document.metrics.get(name).is_some_and(|metric| metric.period.is_some());
-            let help = if own { "leave `period` out: a formula has that of its inputs" } else { "give every input the same `period`" };
+            let help = if own {
+                "leave `period` out: a formula has that of its inputs"
+            } else {
+                "give every input the same `period`"
+            };
             checker.push(Finding::error(at, message, help).at_offset(offset));
             return;
         }
@@ -166,7 +212,13 @@ fn check_inputs_agree(checker: &mut Checker<'_>, at: &str, name: &str, formula: 
 
 /// The way from a formula back to itself, if there is one.
 fn cycle(document: &Document, name: &str) -> Option<Vec<String>> {
-    fn walk(document: &Document, target: &str, name: &str, path: &mut Vec<String>, seen: &mut BTreeSet<String>) -> bool {
+    fn walk(
+        document: &Document,
+        target: &str,
+        name: &str,
+        path: &mut Vec<String>,
+        seen: &mut BTreeSet<String>,
+    ) -> bool {
         let Some(formula) = formula_of(document, name) else { return false };
         for input in formula.inputs() {
             if input == target {
@@ -216,10 +268,18 @@ fn check_files(checker: &mut Checker<'_>) {
         for (at, pattern) in items(&child(&pointer, "files"), &metric.files) {
             let pattern = pattern.0.as_str();
             if pattern.matches('*').count() > 1 {
-                checker.error(&at, format!("the pattern \"{pattern}\" has more than one `*`"), "write one; what it stands for becomes the dimension Source");
+                checker.error(
+                    &at,
+                    format!("the pattern \"{pattern}\" has more than one `*`"),
+                    "write one; what it stands for becomes the dimension Source",
+                );
             }
             if let Some((_, other)) = seen.iter().find(|(seen, _)| *seen == pattern) {
-                checker.error(&at, format!("the files \"{pattern}\" already carry {other}"), "let a file carry one metric");
+                checker.error(
+                    &at,
+                    format!("the files \"{pattern}\" already carry {other}"),
+                    "let a file carry one metric",
+                );
             }
             seen.push((pattern, name));
         }
@@ -228,7 +288,8 @@ fn check_files(checker: &mut Checker<'_>) {
 
 fn check_log_groups(checker: &mut Checker<'_>) {
     for (pointer, name, _) in entries("log_groups", &checker.document.log_groups) {
-        let fits = (1..=512).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#".contains(c));
+        let fits =
+            (1..=512).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#".contains(c));
         if !fits {
             let message = format!("\"{name}\" cannot be the name of a log group");
             checker.push(Finding::error(pointer, message, "write letters, digits and . _ - / #, at most 512").on_key());

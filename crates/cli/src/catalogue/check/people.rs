@@ -24,7 +24,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     for (pointer, name, runbook) in entries("runbooks", &checker.document.runbooks) {
         checker.known(child(&pointer, "team"), "teams", &runbook.team, &format!("runbook {name} belongs to"));
-        for (at, _) in items(&child(&pointer, "steps"), &runbook.steps).into_iter().filter(|(_, step)| step.trim().is_empty()) {
+        for (at, _) in
+            items(&child(&pointer, "steps"), &runbook.steps).into_iter().filter(|(_, step)| step.trim().is_empty())
+        {
             checker.error(at, format!("a step of runbook {name} is empty"), "write what a person does");
         }
     }
@@ -34,11 +36,18 @@ fn check_severity(checker: &mut Checker<'_>, severity: Severity, policy: &Severi
     let pointer = format!("/severities/{severity}");
     for (key, duration) in [("response", policy.response), ("escalation", policy.escalation)] {
         if duration.seconds == 0 || duration.seconds > LONGEST_SECONDS {
-            checker.error(child(&pointer, key), format!("the {key} time of {severity} is {duration}"), "write more than 0s and at most 30d");
+            checker.error(
+                child(&pointer, key),
+                format!("the {key} time of {severity} is {duration}"),
+                "write more than 0s and at most 30d",
+            );
         }
     }
     if policy.escalation <= policy.response {
-        let message = format!("{severity} escalates after {}, not after its response time of {}", policy.escalation, policy.response);
+        let message = format!(
+            "{severity} escalates after {}, not after its response time of {}",
+            policy.escalation, policy.response
+        );
         checker.error(child(&pointer, "escalation"), message, format!("write more than {}", policy.response));
     }
     for (at, channel) in items(&child(&pointer, "channels"), &policy.channels) {
@@ -79,30 +88,49 @@ fn check_levels(checker: &mut Checker<'_>, pointer: &str, severity: Severity, po
                 checker.known(child(&at, "team"), "teams", team, &format!("level {number} of {severity} calls"));
             }
             None if default_team || checker.written(&child(&at, "team")) => {}
-            None => checker.error(&at, format!("level {number} of {severity} calls nobody"), "add `team:` here or under `defaults`"),
+            None => checker.error(
+                &at,
+                format!("level {number} of {severity} calls nobody"),
+                "add `team:` here or under `defaults`",
+            ),
         }
         for (at, channel) in items(&child(&at, "channels"), level.channels.as_deref().unwrap_or_default()) {
             checker.known(at, "channels", channel, &format!("level {number} of {severity} uses"));
         }
         let Some(after) = level.after.or_else(|| deadlines.get(index).copied()) else {
-            checker.error(&at, format!("level {number} of {severity} does not say when it is called"), "add `after:`; only the first three have a default");
+            checker.error(
+                &at,
+                format!("level {number} of {severity} does not say when it is called"),
+                "add `after:`; only the first three have a default",
+            );
             continue;
         };
         let place = if level.after.is_some() { child(&at, "after") } else { at };
         match before {
             None if after.seconds != 0 => {
-                checker.error(place, format!("level 1 of {severity} waits {after}"), "write 0s, or leave it out: the first page goes at once");
+                checker.error(
+                    place,
+                    format!("level 1 of {severity} waits {after}"),
+                    "write 0s, or leave it out: the first page goes at once",
+                );
             }
             Some(before) if after <= before => {
-                let message = format!("level {number} of {severity} comes after {after}, not after level {index} at {before}");
+                let message =
+                    format!("level {number} of {severity} comes after {after}, not after level {index} at {before}");
                 checker.error(place, message, format!("write more than {before}"));
             }
             _ if after > policy.escalation => {
-                let message = format!("level {number} of {severity} comes after {after}, but the last level is called after {}", policy.escalation);
+                let message = format!(
+                    "level {number} of {severity} comes after {after}, but the last level is called after {}",
+                    policy.escalation
+                );
                 checker.error(place, message, format!("write at most {}, or a longer `escalation`", policy.escalation));
             }
             _ if number < levels.len() && after >= policy.escalation => {
-                let message = format!("level {number} of {severity} is never called: the last level comes at the same time, after {}", policy.escalation);
+                let message = format!(
+                    "level {number} of {severity} is never called: the last level comes at the same time, after {}",
+                    policy.escalation
+                );
                 checker.error(place, message, format!("write less than {}", policy.escalation));
             }
             _ => {}
@@ -125,11 +153,17 @@ fn check_channel(checker: &mut Checker<'_>, pointer: &str, name: &str, channel: 
         ChannelKind::Pagerduty => &["routing_key_setting"],
         ChannelKind::Email | ChannelKind::Sms => &["topic"],
     };
-    let kind = serde_json::to_value(channel.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-    for key in checker.written_of(pointer, &["conversation", "webhook_setting", "bot_token_setting", "routing_key_setting", "topic"]) {
+    let kind =
+        serde_json::to_value(channel.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+    for key in checker
+        .written_of(pointer, &["conversation", "webhook_setting", "bot_token_setting", "routing_key_setting", "topic"])
+    {
         if !belonging.contains(&key) {
             let message = format!("channel {name} is of kind {kind}, which has no `{key}`");
-            checker.push(Finding::error(child(pointer, key), message, format!("remove it; {kind} has {}", belonging.join(", "))).on_key());
+            checker.push(
+                Finding::error(child(pointer, key), message, format!("remove it; {kind} has {}", belonging.join(", ")))
+                    .on_key(),
+            );
         }
     }
     if channel.kind == ChannelKind::Slack && !checker.written(&child(pointer, "conversation")) {
@@ -147,7 +181,11 @@ fn check_topic(checker: &mut Checker<'_>, at: &str, name: &str, topic: &str) {
     let bare = topic.strip_prefix(service.as_str()).and_then(|rest| rest.strip_prefix('-')).unwrap_or(topic);
     if OWN_TOPICS.iter().any(|category| category.topic() == bare) {
         let message = format!("channel {name} sends to the topic `{bare}`, which the suite itself listens to");
-        checker.error(at, message, "name another topic, such as notify-email: each message would come back as an alert");
+        checker.error(
+            at,
+            message,
+            "name another topic, such as notify-email: each message would come back as an alert",
+        );
     } else if bare != topic {
         let message = format!("the topic of channel {name} has the prefix {service}, which is added anyway");
         checker.error(at, message, format!("write {bare}"));
@@ -179,7 +217,10 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
     for (section, names, used, help) in sections {
         for name in names.into_iter().filter(|name| !used.contains(name)) {
             let message = format!("{} {name} is used nowhere", section.trim_end_matches('s'));
-            checker.push(Finding::warning(child(&format!("/{section}"), name), message, format!("{help}, or remove it")).on_key());
+            checker.push(
+                Finding::warning(child(&format!("/{section}"), name), message, format!("{help}, or remove it"))
+                    .on_key(),
+            );
         }
     }
 }

@@ -41,9 +41,17 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 /// M of N.
 pub(super) fn datapoints(checker: &mut Checker<'_>, pointer: &str, OutOf { datapoints, periods }: OutOf) {
     if datapoints == 0 {
-        checker.error(pointer, format!("{datapoints} of {periods} datapoints always breach"), "write at least `1 of 1`");
+        checker.error(
+            pointer,
+            format!("{datapoints} of {periods} datapoints always breach"),
+            "write at least `1 of 1`",
+        );
     } else if datapoints > periods {
-        checker.error(pointer, format!("{datapoints} of {periods} datapoints can never breach"), format!("write `{periods} of {datapoints}`, or equal numbers"));
+        checker.error(
+            pointer,
+            format!("{datapoints} of {periods} datapoints can never breach"),
+            format!("write `{periods} of {datapoints}`, or equal numbers"),
+        );
     }
 }
 
@@ -63,7 +71,9 @@ fn check_condition(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &
         let at = child(&child(pointer, "tiers"), tier_name);
         if ["warning", "critical", "absent"].contains(&tier_name.as_str()) {
             let message = format!("the tier `{tier_name}` of rule {name} is under `tiers`");
-            checker.push(Finding::error(at, message, format!("write `{tier_name}:` beside `tiers:`, or another name")).on_key());
+            checker.push(
+                Finding::error(at, message, format!("write `{tier_name}:` beside `tiers:`, or another name")).on_key(),
+            );
         } else if tier.severity.is_none() && !checker.written(&child(&at, "severity")) {
             let message = format!("the tier `{tier_name}` of rule {name} has no severity");
             checker.push(Finding::error(at, message, "add `severity: low`, `medium`, `high` or `critical`").on_key());
@@ -74,7 +84,10 @@ fn check_condition(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &
         check_tier(checker, &tier_pointer(pointer, tier_name), name, tier_name, tier, &rule.metric);
     }
     // Without its severity a tier has no place in the order.
-    if !tiers.iter().any(|(name, tier)| checker.broken(&tier_pointer(pointer, name), "severity", tier.severity.as_ref())) {
+    if !tiers
+        .iter()
+        .any(|(name, tier)| checker.broken(&tier_pointer(pointer, name), "severity", tier.severity.as_ref()))
+    {
         check_order(checker, pointer, name, &tiers);
     }
 }
@@ -89,7 +102,14 @@ fn tier_pointer(rule: &str, tier: &str) -> String {
 fn check_tier(checker: &mut Checker<'_>, pointer: &str, rule: &str, name: &str, tier: &Tier, metric: &str) {
     match checker.written_of(pointer, &COMPARISONS).as_slice() {
         [] => {
-            checker.push(Finding::error(pointer, format!("the tier `{name}` of rule {rule} has no threshold"), "add one of `above`, `at_least`, `below`, `at_most`").on_key());
+            checker.push(
+                Finding::error(
+                    pointer,
+                    format!("the tier `{name}` of rule {rule} has no threshold"),
+                    "add one of `above`, `at_least`, `below`, `at_most`",
+                )
+                .on_key(),
+            );
             return;
         }
         [_] => {}
@@ -110,7 +130,11 @@ fn check_tier(checker: &mut Checker<'_>, pointer: &str, rule: &str, name: &str, 
         if wrong {
             let side = if comparison.is_upper() { "at most" } else { "at least" };
             let message = format!("`clear: {clear}` is on the wrong side of `{}: {threshold}`", key_of(comparison));
-            checker.error(child(pointer, "clear"), message, format!("write {side} {threshold}: a firing tier ends there"));
+            checker.error(
+                child(pointer, "clear"),
+                message,
+                format!("write {side} {threshold}: a firing tier ends there"),
+            );
         }
     }
 }
@@ -119,7 +143,10 @@ fn check_tier(checker: &mut Checker<'_>, pointer: &str, rule: &str, name: &str, 
 fn check_order(checker: &mut Checker<'_>, pointer: &str, rule: &str, tiers: &[(&str, &Tier)]) {
     for (index, (name, tier)) in tiers.iter().enumerate().skip(1) {
         let Some((milder_name, milder)) = index.checked_sub(1).and_then(|index| tiers.get(index)) else { continue };
-        let (Some((kind, threshold)), Some((milder_kind, milder_threshold))) = (comparison(tier), comparison(milder)) else { continue };
+        let (Some((kind, threshold)), Some((milder_kind, milder_threshold))) = (comparison(tier), comparison(milder))
+        else {
+            continue;
+        };
         let at = child(&tier_pointer(pointer, name), key_of(kind));
         if kind.is_upper() != milder_kind.is_upper() {
             let message = format!("`{milder_name}` and `{name}` of rule {rule} look in opposite directions");
@@ -129,8 +156,14 @@ fn check_order(checker: &mut Checker<'_>, pointer: &str, rule: &str, tiers: &[(&
         let worse = if kind.is_upper() { threshold > milder_threshold } else { threshold < milder_threshold };
         if !worse {
             let direction = if kind.is_upper() { "more" } else { "less" };
-            let message = format!("`{name}` ({kind} {threshold}) of rule {rule} is not worse than `{milder_name}` ({milder_kind} {milder_threshold})");
-            checker.error(at, message, format!("write {direction} than {milder_threshold}, or exchange their severities"));
+            let message = format!(
+                "`{name}` ({kind} {threshold}) of rule {rule} is not worse than `{milder_name}` ({milder_kind} {milder_threshold})"
+            );
+            checker.error(
+                at,
+                message,
+                format!("write {direction} than {milder_threshold}, or exchange their severities"),
+            );
         }
         let (Some(incident), Some(milder_incident)) =
             (incident(checker, pointer, name, tier), incident(checker, pointer, milder_name, milder))
@@ -139,7 +172,11 @@ fn check_order(checker: &mut Checker<'_>, pointer: &str, rule: &str, tiers: &[(&
         };
         if incident < milder_incident {
             let message = format!("`{name}` of rule {rule} opens a {incident}, `{milder_name}` a {milder_incident}");
-            checker.error(tier_pointer(pointer, name), message, format!("give `{name}` `incident: {milder_incident}` or a more urgent one"));
+            checker.error(
+                tier_pointer(pointer, name),
+                message,
+                format!("give `{name}` `incident: {milder_incident}` or a more urgent one"),
+            );
         }
     }
 }
@@ -147,7 +184,8 @@ fn check_order(checker: &mut Checker<'_>, pointer: &str, rule: &str, tiers: &[(&
 /// The severity of the incident that a tier of the rule opens; `None` when what decides it is broken.
 fn incident(checker: &Checker<'_>, rule: &str, name: &str, tier: &Tier) -> Option<Severity> {
     let at = tier_pointer(rule, name);
-    let broken = checker.broken(&at, "severity", tier.severity.as_ref()) || checker.broken(&at, "incident", tier.incident.as_ref());
+    let broken = checker.broken(&at, "severity", tier.severity.as_ref())
+        || checker.broken(&at, "incident", tier.incident.as_ref());
     (!broken).then(|| tier.incident.unwrap_or_else(|| incident_of(alert_of(name, tier))))
 }
 
@@ -167,7 +205,14 @@ fn check_min_volume(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: 
         let is_ratio = document.metrics.get(&rule.metric).is_some_and(is_ratio);
         if is_ratio && rule.absent.is_none() && !checker.written(&at) {
             let message = format!("rule {name} watches the ratio {} without a minimum volume", rule.metric);
-            checker.push(Finding::warning(pointer, message, "add `min_volume: {metric: ..., at_least: ...}`, or one failure of two is 50 %").on_key());
+            checker.push(
+                Finding::warning(
+                    pointer,
+                    message,
+                    "add `min_volume: {metric: ..., at_least: ...}`, or one failure of two is 50 %",
+                )
+                .on_key(),
+            );
         }
         return;
     }
@@ -193,7 +238,9 @@ fn check_min_volume(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: 
 /// A share of something: a formula in percent that divides by a metric rather than by a number.
 fn is_ratio(metric: &Metric) -> bool {
     let divides = |formula: &String| {
-        formula.split_once('/').is_some_and(|(_, divisor)| divisor.trim_start().starts_with(|c: char| c.is_ascii_alphabetic() || c == '('))
+        formula
+            .split_once('/')
+            .is_some_and(|(_, divisor)| divisor.trim_start().starts_with(|c: char| c.is_ascii_alphabetic() || c == '('))
     };
     metric.unit == Unit::Percent && metric.formula.as_ref().is_some_and(divides)
 }
@@ -202,8 +249,13 @@ fn check_hours(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
     let Some(hours) = &rule.active_hours else { return };
     let at = child(pointer, "active_hours");
     if hours.from >= hours.to {
-        let message = format!("the active hours of rule {name} end at {}, before they begin at {}", hours.to, hours.from);
-        checker.error(child(&at, "to"), message, format!("write {} to 24; hours over midnight are two rules", hours.from.saturating_add(1)));
+        let message =
+            format!("the active hours of rule {name} end at {}, before they begin at {}", hours.to, hours.from);
+        checker.error(
+            child(&at, "to"),
+            message,
+            format!("write {} to 24; hours over midnight are two rules", hours.from.saturating_add(1)),
+        );
     }
     if let Some(zone) = &hours.time_zone {
         checker.time_zone(&child(&at, "time_zone"), zone);
@@ -215,7 +267,8 @@ fn check_group_by(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &R
     if rule.group_by.is_empty() || !metrics::has_shape(checker, &rule.metric) {
         return;
     }
-    let mut known: Vec<String> = resolve::dimensions(document, &rule.metric).iter().flat_map(|set| set.keys().cloned()).collect();
+    let mut known: Vec<String> =
+        resolve::dimensions(document, &rule.metric).iter().flat_map(|set| set.keys().cloned()).collect();
     for (_, metric) in metrics::measured(document, &rule.metric) {
         if !metric.files.is_empty() {
             known.push("Source".to_owned());
@@ -228,8 +281,16 @@ fn check_group_by(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &R
     known.dedup();
     for (at, dimension) in items(&child(pointer, "group_by"), &rule.group_by) {
         if !known.contains(dimension) {
-            let help = if known.is_empty() { "remove it; the metric has none".to_owned() } else { format!("its dimensions are {}", known.join(", ")) };
-            checker.error(at, format!("rule {name} groups by \"{dimension}\", which {} does not have", rule.metric), help);
+            let help = if known.is_empty() {
+                "remove it; the metric has none".to_owned()
+            } else {
+                format!("its dimensions are {}", known.join(", "))
+            };
+            checker.error(
+                at,
+                format!("rule {name} groups by \"{dimension}\", which {} does not have", rule.metric),
+                help,
+            );
         }
     }
 }
@@ -245,11 +306,25 @@ fn check_alarm(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
     for (key, _) in cannot.iter().filter(|(_, used)| *used) {
         let shown = key.rsplit('/').next().unwrap_or(key);
         let message = format!("rule {name} is a CloudWatch alarm, which knows no `{shown}`");
-        checker.push(Finding::error(format!("{pointer}/{key}"), message, format!("remove `{shown}`, or write `engine: service`")).on_key());
+        checker.push(
+            Finding::error(
+                format!("{pointer}/{key}"),
+                message,
+                format!("remove `{shown}`, or write `engine: service`"),
+            )
+            .on_key(),
+        );
     }
     for (tier_name, _) in rule.tiers.iter().filter(|(_, tier)| tier.clear.is_some()) {
         let message = format!("rule {name} is a CloudWatch alarm, which knows no `clear`");
-        checker.push(Finding::error(child(&tier_pointer(pointer, tier_name), "clear"), message, "remove `clear`, or write `engine: service`").on_key());
+        checker.push(
+            Finding::error(
+                child(&tier_pointer(pointer, tier_name), "clear"),
+                message,
+                "remove `clear`, or write `engine: service`",
+            )
+            .on_key(),
+        );
     }
 
     let document = checker.document;
@@ -263,12 +338,19 @@ fn check_alarm(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
         measured.dedup_by_key(|(name, _)| *name);
     }
     if let Some((other, _)) = measured.iter().find(|(_, metric)| metric.logs.is_some() || metric.cost.is_some()) {
-        checker.error(&at, format!("rule {name} is a CloudWatch alarm, but {other} does not come from CloudWatch"), "write `engine: service`");
+        checker.error(
+            &at,
+            format!("rule {name} is a CloudWatch alarm, but {other} does not come from CloudWatch"),
+            "write `engine: service`",
+        );
     } else if measured.len() > MAX_ALARM_METRICS {
         let message = format!("rule {name} is a CloudWatch alarm on {} metrics", measured.len());
         checker.error(&at, message, format!("use at most {MAX_ALARM_METRICS}, or write `engine: service`"));
     } else if resolve::dimensions(document, &rule.metric).is_empty() {
-        let message = format!("rule {name} is a CloudWatch alarm, but the series of {} are not known before they come", rule.metric);
+        let message = format!(
+            "rule {name} is a CloudWatch alarm, but the series of {} are not known before they come",
+            rule.metric
+        );
         checker.error(&at, message, "give the metric `dimensions`, or write `engine: service`");
     }
     let period = resolve::period(document, &rule.metric);
@@ -278,7 +360,13 @@ fn check_alarm(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
         let at = if rule.datapoints.is_some() { child(pointer, "datapoints") } else { at };
         let message = format!("rule {name} looks back over {periods} periods of {period}");
         let most = longest.seconds / period.seconds.max(1);
-        checker.error(at, message, format!("a CloudWatch alarm looks back {longest} at most, {most} periods; write fewer, or `engine: service`"));
+        checker.error(
+            at,
+            message,
+            format!(
+                "a CloudWatch alarm looks back {longest} at most, {most} periods; write fewer, or `engine: service`"
+            ),
+        );
     }
 }
 
@@ -289,7 +377,10 @@ fn check_pace(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule)
     let cycle = document.service.cycle;
     if cycle.seconds > SEV1_CYCLE_SECONDS {
         let message = format!("rule {name} can raise a SEV1, but is evaluated every {cycle} only");
-        checker.push(Finding::error(at, message, "write `engine: alarm`, `cycle: 1m` under `service`, or `incident: SEV2`").on_key());
+        checker.push(
+            Finding::error(at, message, "write `engine: alarm`, `cycle: 1m` under `service`, or `incident: SEV2`")
+                .on_key(),
+        );
         return;
     }
     let Some(policy) = &document.severities.sev1 else { return };
@@ -301,8 +392,12 @@ fn check_pace(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule)
     let seconds = period.seconds.saturating_mul(datapoints).saturating_add(document.service.ingestion_delay.seconds);
     let response = policy.response;
     if seconds > response.seconds {
-        let message = format!("rule {name} notices a SEV1 after {} at the earliest; its response time is {response}", Duration { seconds });
-        checker.push(Finding::warning(at, message, "shorten the metric's period, or ask for fewer datapoints").on_key());
+        let message = format!(
+            "rule {name} notices a SEV1 after {} at the earliest; its response time is {response}",
+            Duration { seconds }
+        );
+        checker
+            .push(Finding::warning(at, message, "shorten the metric's period, or ask for fewer datapoints").on_key());
     }
 }
 

@@ -1,0 +1,5 @@
+//! The binary as a user meets it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may fail like the tests")]
+
+mod catalogue;
