@@ -52,6 +52,20 @@ fn the_committed_resolved_catalogues_are_fresh() {
 }
 
 #[test]
+fn every_key_is_documented() {
+    let schema = std::fs::read_to_string(repository().join("monitoring.schema.json")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let documentation = std::fs::read_to_string(repository().join("docs/catalogue.md")).unwrap();
+    let types = schema["$defs"].as_object().unwrap().values().chain([&schema]);
+    let keys: Vec<&String> =
+        types.filter_map(|part| part["properties"].as_object()).flat_map(serde_json::Map::keys).collect();
+    assert!(keys.len() > 60, "{keys:?}");
+    for key in keys {
+        assert!(documentation.contains(&format!("`{key}`")), "`{key}`");
+    }
+}
+
+#[test]
 fn the_shipped_catalogues_have_no_problems() {
     for file in ["monitoring.yaml", "crates/cli/catalogues/aws.yaml"] {
         let output = monitorctl(&repository(), &["catalogue", "check", file]);
