@@ -3,7 +3,7 @@
 //! The levels of a severity are called one after the other, each at its time since the round began, until somebody
 //! acknowledges. When the last one has had its time to respond, it starts over. After three rounds nobody is there: from
 //! then on each round is twice as long as the one before, so that an incident which everybody forgot does not page a
-//! thousand times.
+//! thousand times. A rise or a reopening begins anew.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -34,12 +34,13 @@ pub struct NextPage {
 
 /// What comes after the level that was paged last.
 pub fn next(policy: &SeverityPolicy, escalation: &Escalation) -> NextPage {
-    let Escalation { level, round, started_at } = *escalation;
+    let Escalation { level, round, first_round, started_at } = *escalation;
     let index = usize::try_from(level).unwrap_or(usize::MAX);
     if let Some(next) = policy.levels.get(index) {
-        return NextPage { level: level + 1, round, started_at, due_at: started_at + seconds(next.after_seconds) };
+        let due_at = later(started_at, seconds(next.after_seconds));
+        return NextPage { level: level + 1, round, started_at, due_at };
     }
-    let started_at = started_at + round_length(policy, round);
+    let started_at = later(started_at, round_length(policy, round.saturating_sub(first_round)));
     NextPage { level: 1, round: round + 1, started_at, due_at: started_at }
 }
 
@@ -54,13 +55,13 @@ pub fn due(policy: &SeverityPolicy, escalation: &Escalation, now: Timestamp) -> 
             break;
         }
         // Once rounds are a day long, the days that were slept through are skipped at once.
-        let length = round_length(policy, page.round).as_secs();
+        let length = round_length(policy, page.round.saturating_sub(position.first_round)).as_secs();
         if page.level == 1 && length >= LONGEST_ROUND.as_secs() {
             let late = now.duration_since(page.started_at).as_secs() / length;
-            page.started_at += SignedDuration::from_secs(late * length);
+            page.started_at = later(page.started_at, SignedDuration::from_secs(late * length));
             page.due_at = page.started_at;
         }
-        position = Escalation { level: page.level, round: page.round, started_at: page.started_at };
+        position = Escalation { level: page.level, round: page.round, started_at: page.started_at, ..position };
         pages.retain(|earlier| earlier.level != page.level);
         pages.push(page);
     }
@@ -73,13 +74,19 @@ pub fn level(policy: &SeverityPolicy, number: u32) -> Option<&EscalationLevel> {
     policy.levels.get(index).or(policy.levels.last())
 }
 
-/// From the start of a round until it starts over: the last level has the response time to answer.
+/// From the start of a round until it starts over: the last level has the response time to answer. `round` counts from
+/// the one that began anew.
 fn round_length(policy: &SeverityPolicy, round: u32) -> SignedDuration {
     let last = policy.levels.last().map_or(0, |level| level.after_seconds);
     let plain = seconds(last) + seconds(policy.response_seconds.max(60));
     let doublings = round.saturating_sub(PLAIN_ROUNDS - 1).min(16);
     let longest = LONGEST_ROUND.max(plain);
     SignedDuration::from_secs(plain.as_secs() << doublings).min(longest)
+}
+
+/// The time that much later, or the last there is.
+fn later(at: Timestamp, delay: SignedDuration) -> Timestamp {
+    at.saturating_add(delay).unwrap_or(Timestamp::MAX)
 }
 
 fn seconds(seconds: u32) -> SignedDuration {
@@ -107,7 +114,7 @@ mod tests {
     }
 
     fn check(level: u32, round: u32, started: i64, now: i64, expected: &[(u32, u32, i64)]) {
-        let escalation = Escalation { level, round, started_at: at(started) };
+        let escalation = Escalation { level, round, first_round: 0, started_at: at(started) };
         let pages: Vec<_> = due(&sev1(), &escalation, at(now)).iter().map(|page| (page.level, page.round, page.due_at)).collect();
         let expected: Vec<_> = expected.iter().map(|&(level, round, minute)| (level, round, at(minute))).collect();
         assert_eq!(pages, expected, "level {level} round {round} at minute {now}");

@@ -21,14 +21,14 @@ pub const SCHEMA: u32 = 1;
 pub const MAX_MEMBERS: usize = 16;
 
 /// The most alerts that are counted beyond those, each once; further ones are not even counted.
-pub const MAX_BEYOND: usize = 64;
+pub const MAX_BEYOND: usize = 48;
 
 /// Who ends an incident of which every alert was measured OK.
 pub const RECOVERY: &str = "recovery";
 
-/// The most bytes of a member's title and quote, and of all its dimensions together.
-const MAX_TITLE: usize = 120;
-const MAX_QUOTE: usize = 160;
+/// The most bytes of a member's title and quote, and of all its dimensions together as JSON.
+const MAX_TITLE: usize = 100;
+const MAX_QUOTE: usize = 120;
 const MAX_DIMENSIONS: usize = 100;
 
 /// `INC-20261123-0f3a9c1d`.
@@ -207,8 +207,10 @@ pub struct Resolution {
 pub struct Escalation {
     /// The last level that was paged, from 1; 0 before the first page.
     pub level: u32,
-    /// How often it has started over, or been restarted by a rise.
+    /// How often it has started over, or been restarted by a rise or a reopening.
     pub round: u32,
+    /// The round that the latest rise or reopening began: rounds grow longer from there.
+    pub first_round: u32,
     /// When the round began.
     pub started_at: Timestamp,
 }
@@ -284,7 +286,7 @@ impl Incident {
             beyond: BTreeSet::new(),
             acknowledgement: None,
             resolution: None,
-            escalation: Escalation { level: 0, round: 0, started_at: at },
+            escalation: Escalation { level: 0, round: 0, first_round: 0, started_at: at },
             wake_at: Some(at),
             pages: BTreeMap::new(),
             threads: BTreeMap::new(),
@@ -317,11 +319,13 @@ impl Incident {
             }
             Fact::SeverityRaised { to, title, runbook } => {
                 self.severity = *to;
+                self.restart();
                 self.title.clone_from(title);
                 self.runbook = runbook.clone().or_else(|| self.runbook.take());
             }
             Fact::Paged { level, round, started_at, channels, next_at } => {
-                self.escalation = Escalation { level: *level, round: *round, started_at: *started_at };
+                let first_round = self.escalation.first_round;
+                self.escalation = Escalation { level: *level, round: *round, first_round, started_at: *started_at };
                 self.wake_at = Some(*next_at);
                 if self.acknowledgement.take().is_some() && self.status == Status::Acknowledged {
                     self.status = Status::Detected;
@@ -346,6 +350,7 @@ impl Incident {
                 self.wake_at = None;
             }
             Fact::Reopened { .. } => {
+                self.restart();
                 self.status = Status::Detected;
                 self.resolution = None;
                 self.acknowledgement = None;
@@ -353,7 +358,7 @@ impl Incident {
             }
             Fact::Delivered { channel, thread, .. } => {
                 if let Some(thread) = thread {
-                    self.threads.entry(channel.clone()).or_insert_with(|| thread.clone());
+                    self.threads.insert(channel.clone(), thread.clone());
                 }
             }
         }
@@ -390,6 +395,13 @@ impl Incident {
         self.pages.keys().map(String::as_str)
     }
 
+    /// What comes now is news to whoever did not answer before, so the rounds have their plain length again.
+    fn restart(&mut self) {
+        if self.escalation.level > 0 {
+            self.escalation.first_round = self.escalation.round + 1;
+        }
+    }
+
     fn paged(&mut self, channel: &str, level: u32, round: u32, effect: Option<&u32>) {
         self.pages.entry(channel.to_owned()).or_default().add(level, round, effect.copied());
     }
@@ -398,10 +410,12 @@ impl Incident {
 impl Member {
     /// What the head keeps of a change; `known` is what it kept before.
     pub fn of(change: &AlertChange, known: Option<&Self>) -> Self {
-        let mut room = MAX_DIMENSIONS;
+        // What is quoted was not understood, and has no dimensions that mean anything.
+        let mut room = if change.quote.is_some() { 0 } else { MAX_DIMENSIONS };
         let fits = |(name, value): &(&String, &String)| {
-            let fits = name.len() + value.len() <= room;
-            room = room.saturating_sub(name.len() + value.len());
+            let size = name.len() + value.len() + r#""":"","#.len();
+            let fits = size <= room;
+            room = room.saturating_sub(size);
             fits
         };
         Self {

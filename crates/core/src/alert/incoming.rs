@@ -87,6 +87,9 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
 
 fn parse_record(record: &Value, context: Context<'_>) -> Record {
     let message_id = record.get("messageId").and_then(Value::as_str).map(str::to_owned);
+    // What has no time of its own happened when it was sent, however often it is handed out again.
+    let sent = sent_at(record).map_or(context.now, |at| at.min(context.now));
+    let context = Context { now: sent, ..context };
     let parsed = match (record.pointer("/Sns/Message"), record.get("body")) {
         (Some(message), _) => parse_text(message, context),
         (None, Some(Value::String(body))) => match serde_json::from_str::<Value>(body) {
@@ -108,6 +111,13 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
     let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str);
     let receive_count = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
     Record { message_id, receive_count, change, note }
+}
+
+/// When the queue or the topic took the message in.
+fn sent_at(record: &Value) -> Option<Timestamp> {
+    let text = |pointer| record.pointer(pointer).and_then(Value::as_str);
+    let queued = text("/attributes/SentTimestamp").and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
+    queued.or_else(|| text("/Sns/Timestamp").and_then(parse_time))
 }
 
 /// What a message came to: a change with a note if it was not recognised, or nothing and the reason.

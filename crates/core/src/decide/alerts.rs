@@ -62,7 +62,15 @@ impl Deciding<'_> {
         if let Some(member) = known {
             let worse = change.severity > member.severity;
             if member.state == ChangeState::Firing && !worse {
-                return format!("already recorded as firing in {}: a duplicate", incident.id);
+                // What is sent by hand or was not recognised has no time but that of its coming.
+                let dated = matches!(change.origin, Origin::Service | Origin::Alarm);
+                if !dated || change.at <= member.at {
+                    return format!("already recorded as firing in {}: a duplicate", incident.id);
+                }
+                // An OK from before this one must not end it, so the time is kept.
+                let member = Member { at: change.at, ..member.clone() };
+                self.record(Fact::AlertFired { key: change.key.clone(), member }, &change.reason, Vec::new());
+                return "still firing: recorded, and nobody is told anew".to_owned();
             }
             if change.at == member.at && !worse {
                 return format!("already recorded in {}: a duplicate", incident.id);

@@ -1,25 +1,30 @@
 //! What people want.
 
-use super::{Action, Command, Deciding};
+use super::{Action, Command, Deciding, MAX_REASON};
+use crate::alert::bounded;
 use crate::escalation::NextPage;
 use crate::incident::{Fact, Status};
 use crate::message::NoticeKind;
 
+/// The most bytes of who gives a command, and of a note. A command that is read is shorter already.
+const MAX_BY: usize = 80;
+const MAX_NOTE: usize = 2000;
+
 impl Deciding<'_> {
     pub(super) fn command(&mut self, command: &Command) -> String {
         let Some(incident) = &self.incident else { return "no such incident".to_owned() };
-        let (open, by) = (incident.is_open(), command.by.as_str());
-        let said = command.text.as_deref().map_or(String::new(), |text| format!(": {text}"));
+        let (open, by) = (incident.is_open(), &bounded(&command.by, MAX_BY));
+        let said = command.text.as_deref().map_or(String::new(), |text| format!(": {}", bounded(text, MAX_REASON)));
         let reason = format!("{by} said so{said}");
         match &command.action {
             Action::Note(text) => {
                 self.record(
-                    Fact::Noted { by: by.to_owned(), text: text.clone() },
+                    Fact::Noted { by: by.to_owned(), text: bounded(text, MAX_NOTE) },
                     &format!("{by} wrote it down"),
                     Vec::new(),
                 );
                 if open {
-                    self.told.push(format!("{by}: {text}"));
+                    self.told.push(format!("{by}: {}", bounded(text, MAX_REASON)));
                 }
                 "noted".to_owned()
             }

@@ -8,7 +8,7 @@ use crate::incident::{Fact, Page, SlackThread};
 use crate::message::{NoticeKind, format_seconds};
 
 /// The most bytes of an id that a receiver returns.
-const MAX_RECEIPT: usize = 100;
+const MAX_RECEIPT: usize = 60;
 
 impl Deciding<'_> {
     pub(super) fn wake(&mut self) -> String {
@@ -89,12 +89,12 @@ impl Deciding<'_> {
         let (effect, channel) = (report.effect, report.channel.clone());
         match &report.result {
             Ok(None) => "delivered; the receiver did not say where the message is".to_owned(),
-            Ok(Some(_)) if incident.threads.contains_key(&channel) => {
-                "delivered; the incident's first message on the channel is known already".to_owned()
-            }
             Ok(Some(SlackThread { conversation, ts })) => {
                 let thread =
                     SlackThread { conversation: bounded(conversation, MAX_RECEIPT), ts: bounded(ts, MAX_RECEIPT) };
+                if incident.threads.get(&channel) == Some(&thread) {
+                    return "delivered; where the incident's message is on the channel is known already".to_owned();
+                }
                 let fact = Fact::Delivered { effect, channel, thread: Some(thread) };
                 self.record(fact, "the receiver said where the message is", Vec::new());
                 "delivered".to_owned()

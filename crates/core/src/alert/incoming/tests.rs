@@ -17,7 +17,8 @@ fn parse_in(event: &Value, suffix: &str) -> Incoming {
 
 fn fixture(name: &str) -> Value {
     let path = format!("{}/../../tests/fixtures/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::File::open(path).map(std::io::read_to_string).unwrap().unwrap().into_bytes()).unwrap()
+    serde_json::from_slice(&std::fs::File::open(path).map(std::io::read_to_string).unwrap().unwrap().into_bytes())
+        .unwrap()
 }
 
 fn records(event: &Value) -> Vec<Record> {
@@ -71,7 +72,10 @@ fn check_file(name: &str, expected: &str) {
 fn check_unrecognised(event: &Value, why: &str) {
     let record = only(event);
     let change = record.change.unwrap();
-    assert_eq!((change.origin, change.state, change.severity), (Origin::Unrecognised, ChangeState::Firing, Severity::Sev3));
+    assert_eq!(
+        (change.origin, change.state, change.severity),
+        (Origin::Unrecognised, ChangeState::Firing, Severity::Sev3)
+    );
     assert_eq!(change.group, GroupKey::named("unrecognised"));
     assert!(change.quote.unwrap().len() <= 600);
     let note = record.note.unwrap();
@@ -181,7 +185,8 @@ fn a_value_by_hand_is_judged_by_the_worst_of_both_thresholds() {
 
 #[test]
 fn dimensions_by_hand_name_the_alert_and_split_the_group() {
-    let event = sns(&json!({"metric_name": "ServiceCost", "current_value": 80, "dimensions": {"Service": "S3", "": "x"}}));
+    let event =
+        sns(&json!({"metric_name": "ServiceCost", "current_value": 80, "dimensions": {"Service": "S3", "": "x"}}));
     check(&event, "service-cost{Service=S3}|cost/S3|firing|low|SEV4|80|75|-");
     let bare = sns(&json!({"metric_name": "ServiceCost", "current_value": 80}));
     check(&bare, "service-cost|cost/-|firing|low|SEV4|80|75|-");
@@ -246,7 +251,8 @@ fn hostile_text_is_bounded_and_visible() {
     let nasty = "a\u{202e}b\u{1b}[2J\u{0}c\u{2028}d\u{61c}e";
     let change = only(&raw(&long)).change.unwrap();
     assert_eq!(change.quote.unwrap().len(), 600);
-    let event = sns(&json!({"AlarmName": nasty, "NewStateValue": "ALARM", "NewStateReason": long, "AlarmDescription": nasty}));
+    let event =
+        sns(&json!({"AlarmName": nasty, "NewStateValue": "ALARM", "NewStateReason": long, "AlarmDescription": nasty}));
     let change = only(&event).change.unwrap();
     assert_eq!(change.title, "CloudWatch alarm a b [2J c d e");
     assert_eq!(change.key.as_str(), "alarm:a b [2J c d e");
@@ -277,7 +283,7 @@ fn own_change(level: usize) -> AlertChange {
     let at = "2026-11-23T03:10:00Z".parse().unwrap();
     let since = "2026-11-23T03:05:00Z".parse().unwrap();
     let change = ChangeOf { state: ChangeState::Firing, level, value: Some(29_400.5), at, since };
-    change_for(rule, &catalogue.metrics["LambdaDuration"], &dimensions, change, "2 of the last 3 datapoints breach".into())
+    change_for(rule, &catalogue.metrics["LambdaDuration"], &dimensions, change, "2 of the last 3 datapoints breach")
 }
 
 #[test]
@@ -292,7 +298,8 @@ fn our_own_change_is_read_back_as_it_was_written() {
     let dimensions: Dimensions = (0..30).map(|i| (format!("name{i}\n{}", "n".repeat(200)), "v".repeat(900))).collect();
     let change = ChangeOf { state: ChangeState::Ok, level: 0, value: Some(f64::NAN), at: now(), since: now() };
     let long = "r\t".repeat(1000);
-    let change = change_for(&catalogue.rules["error-rate"], &catalogue.metrics["ErrorRate"], &dimensions, change, long);
+    let change =
+        change_for(&catalogue.rules["error-rate"], &catalogue.metrics["ErrorRate"], &dimensions, change, &long);
     let event = sns(&serde_json::to_value(&change).unwrap());
     assert_eq!(only(&event).change, Some(change.clone()));
     assert_eq!((change.value, change.dimensions.len()), (None, 10));
