@@ -70,13 +70,24 @@ impl Function {
 
     /// AWS. The function's own ARN tells partition, region and account of the topics.
     pub fn aws(&self, function_arn: &str) -> Aws {
-        Aws::new(self.config.clone(), self.store(), &self.catalogue.service, &self.environment, &topic_arn_prefix(function_arn))
+        Aws::new(
+            self.config.clone(),
+            self.store(),
+            &self.catalogue.service,
+            &self.environment,
+            &topic_arn_prefix(function_arn),
+        )
     }
 
     /// The alert about a catalogue that could not be read.
     pub fn catalogue_alert(&self, now: Timestamp) -> Option<AlertChange> {
         let problem = self.catalogue_problem.as_deref()?;
-        Some(AlertChange::about_the_suite("catalogue", "The monitoring suite runs on its embedded catalogue", problem, now))
+        Some(AlertChange::about_the_suite(
+            "catalogue",
+            "The monitoring suite runs on its embedded catalogue",
+            problem,
+            now,
+        ))
     }
 }
 
@@ -102,7 +113,8 @@ fn read_catalogue(path: &str) -> Result<Catalogue, String> {
 fn topic_arn_prefix(function_arn: &str) -> String {
     let mut parts = function_arn.split(':');
     let mut part = |default: &'static str| parts.next().filter(|part| !part.is_empty()).unwrap_or(default).to_owned();
-    let (_, partition, _, region, account) = (part("arn"), part("aws"), part("lambda"), part("us-east-1"), part("000000000000"));
+    let (_, partition, _, region, account) =
+        (part("arn"), part("aws"), part("lambda"), part("us-east-1"), part("000000000000"));
     format!("arn:{partition}:sns:{region}:{account}:")
 }
 

@@ -138,7 +138,9 @@ impl<O: Outside> Responder<O> {
                 Ok(touched) => response.incidents.extend(touched),
                 Err(error) => {
                     let ids = members.iter().filter_map(|(record, _)| record.message_id.clone());
-                    response.batch_item_failures.extend(ids.map(|item_identifier| BatchItemFailure { item_identifier }));
+                    response
+                        .batch_item_failures
+                        .extend(ids.map(|item_identifier| BatchItemFailure { item_identifier }));
                     tracing::error!(error = &error as &dyn std::error::Error, "records could not be recorded");
                     if !matches!(error, StoreError::Conflict { .. }) {
                         self.page_unrecorded(&members, &error, now).await;
@@ -199,8 +201,12 @@ impl<O: Outside> Responder<O> {
             };
             let changed = !decision.entries.is_empty();
             if changed {
-                let commit =
-                    Commit { before: before.as_ref(), after: &incident, entries: &decision.entries, effects: &decision.effects };
+                let commit = Commit {
+                    before: before.as_ref(),
+                    after: &incident,
+                    entries: &decision.entries,
+                    effects: &decision.effects,
+                };
                 match self.store.commit(commit).await {
                     Ok(()) => {}
                     Err(error) if error.is_conflict() && conflicts < MAX_CONFLICTS => {

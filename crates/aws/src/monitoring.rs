@@ -219,8 +219,10 @@ impl<O: Outside> Monitor<O> {
             .and_then(|rule| self.catalogue.rules.get(rule))
             .and_then(|rule| self.catalogue.metrics.get(&rule.metric))
             .map_or("alerts", |metric| metric.category.topic());
-        let body = serde_json::to_string(change)
-            .map_err(|error| PublishError { retryable: false, reason: format!("a change cannot be written: {error}") })?;
+        let body = serde_json::to_string(change).map_err(|error| PublishError {
+            retryable: false,
+            reason: format!("a change cannot be written: {error}"),
+        })?;
         let attribute = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let attributes = BTreeMap::from([
             attribute("severity", change.level.as_str()),

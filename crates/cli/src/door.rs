@@ -62,7 +62,9 @@ impl DoorArgs {
             return Ok(());
         }
         let folder = self.data.display();
-        Err(Exit::usage(anyhow!("there is no {folder}; start a run with `monitorctl local --simulate`, or name its folder with --data")))
+        Err(Exit::usage(anyhow!(
+            "there is no {folder}; start a run with `monitorctl local --simulate`, or name its folder with --data"
+        )))
     }
 }
 
@@ -160,7 +162,9 @@ impl Local {
             }
             _ => Telemetry::Simulation(simulation()?),
         };
-        let now = position.filter(|position| position.origin != Origin::CloudWatch).map_or_else(Timestamp::now, |position| position.at);
+        let now = position
+            .filter(|position| position.origin != Origin::CloudWatch)
+            .map_or_else(Timestamp::now, |position| position.at);
         let (endpoint, engine, held) = connect(&args.data, &catalogue, environment).await?;
         let story = Story::new(form);
         story.set_now(now);
@@ -195,7 +199,10 @@ async fn connect(
             return Ok((endpoint.clone(), None, None));
         }
     }
-    Err(Exit::from(anyhow!("{} is in use by another monitorctl that does not answer; try again in a moment", folder.display())))
+    Err(Exit::from(anyhow!(
+        "{} is in use by another monitorctl that does not answer; try again in a moment",
+        folder.display()
+    )))
 }
 
 impl Deployed {
@@ -221,7 +228,9 @@ impl Deployed {
         let name = format!("{}-{function}{}", self.service, environment_suffix(&self.environment));
         let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
         let answer = self.lambda.invoke().function_name(&name).payload(payload).send().await;
-        let answer = answer.with_context(|| format!("cannot invoke {name}; check the profile, the region and lambda:InvokeFunction"))?;
+        let answer = answer.with_context(|| {
+            format!("cannot invoke {name}; check the profile, the region and lambda:InvokeFunction")
+        })?;
         let body = answer.payload.map(aws_sdk_lambda::primitives::Blob::into_inner).unwrap_or_default();
         let value: Value = serde_json::from_slice(&body).with_context(|| format!("{name} did not answer with JSON"))?;
         if answer.function_error.is_some() {

@@ -96,7 +96,9 @@ pub async fn run(args: IncidentsArgs, json: bool) -> Result<u8, Exit> {
         Command::Status { status, act: args } => act("status", Some(status), args, json).await,
         Command::Note(args) => {
             if args.text.is_none() {
-                return Err(Exit::usage(anyhow::anyhow!("a note needs a text: monitorctl incidents note ID 'what you saw'")));
+                return Err(Exit::usage(anyhow::anyhow!(
+                    "a note needs a text: monitorctl incidents note ID 'what you saw'"
+                )));
             }
             act("note", None, args, json).await
         }
@@ -144,7 +146,8 @@ async fn show(id: &str, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
 
 async fn look(door: &Door, id: &str) -> Result<(Incident, Vec<monitoring_aws::store::JournalItem>), Exit> {
     let id = resolve_id(door, id).await?;
-    let incident = door.store().incident(&id).await.map_err(anyhow::Error::from)?.ok_or_else(|| unknown(id.as_str()))?;
+    let incident =
+        door.store().incident(&id).await.map_err(anyhow::Error::from)?.ok_or_else(|| unknown(id.as_str()))?;
     let journal = door.store().journal(&id).await.map_err(anyhow::Error::from)?;
     Ok((incident, journal))
 }
@@ -156,7 +159,8 @@ async fn act(command: &str, status: Option<Progress>, args: ActArgs, json: bool)
     let answer = match resolve_id(&door, &args.id).await {
         Ok(id) => {
             let status = status.and_then(|status| status.to_possible_value()).map(|value| value.get_name().to_owned());
-            let event = json!({ "command": command, "incident_id": id, "by": args.by, "text": args.text, "status": status });
+            let event =
+                json!({ "command": command, "incident_id": id, "by": args.by, "text": args.text, "status": status });
             door.respond(&event).await
         }
         Err(error) => Err(error),
@@ -186,10 +190,13 @@ async fn resolve_id(door: &Door, text: &str) -> Result<IncidentId, Exit> {
         return Ok(id);
     }
     let (all, _) = door.store().all_incidents().await.map_err(anyhow::Error::from)?;
-    let mut matching = all.into_iter().map(|incident| incident.id).filter(|id| id.as_str().starts_with(&full) && !full.is_empty());
+    let mut matching =
+        all.into_iter().map(|incident| incident.id).filter(|id| id.as_str().starts_with(&full) && !full.is_empty());
     match (matching.next(), matching.next()) {
         (Some(id), None) => Ok(id),
-        (Some(first), Some(second)) => Err(Exit::refused(format!("{text} could be {first}, {second} or others; give more of it"))),
+        (Some(first), Some(second)) => {
+            Err(Exit::refused(format!("{text} could be {first}, {second} or others; give more of it")))
+        }
         (None, _) => Err(unknown(text)),
     }
 }
@@ -228,7 +235,11 @@ pub fn table(incidents: &[&Incident]) -> String {
     if incidents.is_empty() {
         return text;
     }
-    let _ = writeln!(text, "{:<21} {:<4} {:<13} {:<17} {:>10}  {:<22} TITLE", "ID", "SEV", "STATUS", "OPENED (UTC)", "LASTED", "RUNBOOK");
+    let _ = writeln!(
+        text,
+        "{:<21} {:<4} {:<13} {:<17} {:>10}  {:<22} TITLE",
+        "ID", "SEV", "STATUS", "OPENED (UTC)", "LASTED", "RUNBOOK"
+    );
     for incident in incidents {
         let opened = incident.opened_at.strftime("%Y-%m-%d %H:%M");
         let lasted = incident.resolution.as_ref().map_or("open".to_owned(), |end| {

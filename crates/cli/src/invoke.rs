@@ -75,7 +75,8 @@ fn function(name: &str) -> Result<Function, Exit> {
 fn payload(text: &str) -> Result<Value, Exit> {
     let (text, source) = match text.strip_prefix('@') {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}")).map_err(Exit::usage)?;
+            let text =
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {path}")).map_err(Exit::usage)?;
             (text, path)
         }
         None => (text.to_owned(), "--payload"),

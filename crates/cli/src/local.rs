@@ -132,7 +132,8 @@ pub async fn run(args: LocalArgs, json: bool) -> Result<u8, Exit> {
     let Prepared { course, start, engine, telemetry, notify } = prepared;
     data.set_endpoint(Some(&engine.endpoint()))?;
     let dynamodb = Engine::client(&engine.endpoint(), &Http::new(Timeouts::default()));
-    let parts = Parts { catalogue, environment: args.environment.clone(), dynamodb, telemetry, notify, story: story.clone() };
+    let parts =
+        Parts { catalogue, environment: args.environment.clone(), dynamodb, telemetry, notify, story: story.clone() };
     let mut suite = Suite::new(parts).await?;
     let ended = drive(&mut suite, &course, start, &data, &story).await;
     story.set_progress(None);
@@ -171,7 +172,12 @@ async fn prepare(args: &LocalArgs, catalogue: &mut Catalogue, data: &Data, story
             story.note(&format!("{}: {}", skipped.file.display(), skipped.reason));
         }
         for fault in &found.faults {
-            story.note(&format!("{}: {} datapoints cannot be read; {}", fault.file.display(), fault.count, fault.first));
+            story.note(&format!(
+                "{}: {} datapoints cannot be read; {}",
+                fault.file.display(),
+                fault.count,
+                fault.first
+            ));
         }
         // A period is evaluated some time after its end.
         let settle = SignedDuration::from_mins(30);
@@ -182,7 +188,10 @@ async fn prepare(args: &LocalArgs, catalogue: &mut Catalogue, data: &Data, story
     } else if args.source.simulate {
         let (start, end) = simulation_span()?;
         let speed = args.speed.unwrap_or(Speed::Max);
-        (Course { origin: Origin::Simulation, spans: vec![(start, end)], speed }, Some(Telemetry::Simulation(simulation()?)))
+        (
+            Course { origin: Origin::Simulation, spans: vec![(start, end)], speed },
+            Some(Telemetry::Simulation(simulation()?)),
+        )
     } else {
         notify = Notify::Terminal;
         if args.speed.is_some_and(|speed| speed != Speed::Times(1.0)) {
@@ -191,7 +200,11 @@ async fn prepare(args: &LocalArgs, catalogue: &mut Catalogue, data: &Data, story
         let now = Timestamp::now();
         (Course { origin: Origin::CloudWatch, spans: vec![(now, Timestamp::MAX)], speed: Speed::Times(1.0) }, None)
     };
-    let first = course.spans.first().map(|(start, _)| *start).ok_or_else(|| Exit::usage(anyhow!("there is nothing to replay")))?;
+    let first = course
+        .spans
+        .first()
+        .map(|(start, _)| *start)
+        .ok_or_else(|| Exit::usage(anyhow!("there is nothing to replay")))?;
     let start = resume(args, &course, data, story)?.unwrap_or(first);
     let engine = Engine::start(Some(&data.tables()), &catalogue.service, &args.environment).await?;
     let telemetry = match telemetry {
@@ -260,7 +273,13 @@ enum Ended {
 }
 
 /// Goes through the time of the course: a cycle at each multiple of its length, a tick when one would find something.
-async fn drive(suite: &mut Suite, course: &Course, start: Timestamp, data: &Data, story: &Story) -> anyhow::Result<Ended> {
+async fn drive(
+    suite: &mut Suite,
+    course: &Course,
+    start: Timestamp,
+    data: &Data,
+    story: &Story,
+) -> anyhow::Result<Ended> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
     let mut pace = Pace { speed: course.speed, began: tokio::time::Instant::now(), from: start };
@@ -294,7 +313,9 @@ async fn drive(suite: &mut Suite, course: &Course, start: Timestamp, data: &Data
                 bar.set_position(minutes_within(course, now));
             }
             let next_cycle = ceiling(now + SignedDuration::from_secs(1), cycle);
-            now = suite.next_tick().map_or(next_cycle, |tick| ceiling(tick, 60).max(now + SignedDuration::from_mins(1)).min(next_cycle));
+            now = suite
+                .next_tick()
+                .map_or(next_cycle, |tick| ceiling(tick, 60).max(now + SignedDuration::from_mins(1)).min(next_cycle));
         }
     }
     position.complete = true;

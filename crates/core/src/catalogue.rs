@@ -498,8 +498,13 @@ pub enum CatalogueError {
 impl fmt::Display for CatalogueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(_) => write!(f, "the resolved catalogue cannot be read; make it anew with `monitorctl catalogue resolve`"),
-            Self::Schema(found) => write!(f, "the resolved catalogue has schema {found}, this version reads {SCHEMA}; make it anew with `monitorctl catalogue resolve`"),
+            Self::Malformed(_) => {
+                write!(f, "the resolved catalogue cannot be read; make it anew with `monitorctl catalogue resolve`")
+            }
+            Self::Schema(found) => write!(
+                f,
+                "the resolved catalogue has schema {found}, this version reads {SCHEMA}; make it anew with `monitorctl catalogue resolve`"
+            ),
             Self::Unknown(what) => write!(f, "the resolved catalogue names something that it does not have: {what}"),
         }
     }

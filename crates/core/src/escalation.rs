@@ -115,7 +115,8 @@ mod tests {
 
     fn check(level: u32, round: u32, started: i64, now: i64, expected: &[(u32, u32, i64)]) {
         let escalation = Escalation { level, round, first_round: 0, started_at: at(started) };
-        let pages: Vec<_> = due(&sev1(), &escalation, at(now)).iter().map(|page| (page.level, page.round, page.due_at)).collect();
+        let pages: Vec<_> =
+            due(&sev1(), &escalation, at(now)).iter().map(|page| (page.level, page.round, page.due_at)).collect();
         let expected: Vec<_> = expected.iter().map(|&(level, round, minute)| (level, round, at(minute))).collect();
         assert_eq!(pages, expected, "level {level} round {round} at minute {now}");
     }

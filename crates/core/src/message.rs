@@ -117,7 +117,8 @@ pub struct RunbookCard {
 pub fn format_seconds(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let join = |large: String, small: i64, unit: &str| if small == 0 { large } else { format!("{large} {small} {unit}") };
+    let join =
+        |large: String, small: i64, unit: &str| if small == 0 { large } else { format!("{large} {small} {unit}") };
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3600 => format!("{minutes} min"),

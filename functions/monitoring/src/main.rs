@@ -19,7 +19,13 @@ async fn main() -> Result<(), Error> {
         let now = Timestamp::now();
         let monitor = monitor.get_or_init(|| {
             let aws = function.aws(&event.context.invoked_function_arn);
-            Monitor::new(function.store(), aws, function.catalogue.clone(), Engines::Service, function.environment.clone())
+            Monitor::new(
+                function.store(),
+                aws,
+                function.catalogue.clone(),
+                Engines::Service,
+                function.environment.clone(),
+            )
         });
         let report = Box::pin(monitor.cycle(now)).await?;
         print_health(&function.catalogue, &report);

@@ -22,13 +22,14 @@ impl<O: Outside> Responder<O> {
             if pending.is_empty() {
                 return Ok(());
             }
-            let (superseded, wanted): (Vec<&PendingEffect>, Vec<&PendingEffect>) = pending.iter().partition(|older| {
-                pending.iter().any(|newer| older.effect.is_superseded_by(&newer.effect))
-            });
+            let (superseded, wanted): (Vec<&PendingEffect>, Vec<&PendingEffect>) = pending
+                .iter()
+                .partition(|older| pending.iter().any(|newer| older.effect.is_superseded_by(&newer.effect)));
             for effect in superseded.into_iter().filter(|effect| effect.is_free(now)) {
                 self.supersede(id, effect, now).await?;
             }
-            let ready: Vec<&PendingEffect> = first_of_each_channel(&wanted).filter(|effect| effect.is_free(now)).collect();
+            let ready: Vec<&PendingEffect> =
+                first_of_each_channel(&wanted).filter(|effect| effect.is_free(now)).collect();
             if ready.is_empty() {
                 return Ok(());
             }
@@ -60,7 +61,12 @@ impl<O: Outside> Responder<O> {
         outcome.or_else(|error| if error.is_conflict() { Ok(()) } else { Err(error) })
     }
 
-    async fn attempt(&self, incident: &Incident, pending: &PendingEffect, now: Timestamp) -> Result<Attempted, StoreError> {
+    async fn attempt(
+        &self,
+        incident: &Incident,
+        pending: &PendingEffect,
+        now: Timestamp,
+    ) -> Result<Attempted, StoreError> {
         let id = &incident.id;
         let claim = match self.store.claim(id, pending, now, now + CLAIM).await {
             Ok(claim) => claim,

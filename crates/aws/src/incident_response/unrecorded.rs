@@ -33,7 +33,10 @@ impl<O: Outside> Responder<O> {
         for effect in decision.effects {
             let monitoring_core::decide::EffectKind::Notify { channel, mut notice } = effect.kind;
             if matches!(notice.kind, NoticeKind::Page { .. }) {
-                notice.why = format!("NOT RECORDED, because {error}; there is no incident to acknowledge until the store is back. {}", notice.why);
+                notice.why = format!(
+                    "NOT RECORDED, because {error}; there is no incident to acknowledge until the store is back. {}",
+                    notice.why
+                );
                 notice.dedup_keys = vec![key.clone()];
                 notices.insert(channel, notice);
             }

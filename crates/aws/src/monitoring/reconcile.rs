@@ -53,7 +53,8 @@ impl<O: Outside> Monitor<O> {
         }
         for change in lost {
             // Somebody ended the incident although this was firing: that was their decision.
-            let decided = ended.get(&change.group).is_some_and(|at| change.state == ChangeState::Firing && change.since <= *at);
+            let decided =
+                ended.get(&change.group).is_some_and(|at| change.state == ChangeState::Firing && change.since <= *at);
             if decided {
                 continue;
             }
@@ -90,13 +91,25 @@ impl<O: Outside> Monitor<O> {
             let change = match episode {
                 Some(episode) if !fires_there && now.duration_since(episode.since) > PATIENCE => {
                     let level = levels.iter().position(|level| *level == episode.level).unwrap_or_default();
-                    let change = ChangeOf { state: ChangeState::Firing, level, value: verdict.value, at: now, since: episode.since };
+                    let change = ChangeOf {
+                        state: ChangeState::Firing,
+                        level,
+                        value: verdict.value,
+                        at: now,
+                        since: episode.since,
+                    };
                     Some((change, "it fires, and no open incident knew of it"))
                 }
                 None if is_measured_ok(verdict) => {
                     let stale = member.filter(|member| fires_there && now.duration_since(member.at) > PATIENCE);
                     stale.map(|member| {
-                        let change = ChangeOf { state: ChangeState::Ok, level: 0, value: verdict.value, at: now, since: member.since };
+                        let change = ChangeOf {
+                            state: ChangeState::Ok,
+                            level: 0,
+                            value: verdict.value,
+                            at: now,
+                            since: member.since,
+                        };
                         (change, "measured OK, and an open incident still had it as firing")
                     })
                 }

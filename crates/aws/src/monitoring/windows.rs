@@ -100,7 +100,8 @@ impl Windows {
             let (ready, later): (Vec<_>, Vec<_>) =
                 formulas.into_iter().partition(|(_, formula)| formula.inputs().all(|input| !pending.contains(input)));
             if ready.is_empty() {
-                self.failures.extend(later.iter().map(|(metric, _)| format!("{}: its formula depends on itself", metric.name)));
+                self.failures
+                    .extend(later.iter().map(|(metric, _)| format!("{}: its formula depends on itself", metric.name)));
                 return;
             }
             for (metric, formula) in ready {
@@ -147,9 +148,9 @@ impl Windows {
             rule.min_volume.as_ref().is_some_and(|volume| self.has_failed(&volume.metric, dimensions))
         };
         let series = self.by_metric.get(&rule.metric).into_iter().flatten();
-        series.filter(move |(dimensions, _)| !volume_failed(dimensions)).map(move |(dimensions, _)| {
-            (dimensions, self.window(&rule.metric, dimensions, count))
-        })
+        series
+            .filter(move |(dimensions, _)| !volume_failed(dimensions))
+            .map(move |(dimensions, _)| (dimensions, self.window(&rule.metric, dimensions, count)))
     }
 
     /// How many series there are.

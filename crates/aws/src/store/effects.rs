@@ -9,7 +9,9 @@ use monitoring_core::decide::Effect;
 use monitoring_core::incident::{IncidentId, SCHEMA};
 
 use super::incidents::{built, effect_key, transaction_failure};
-use super::{Item, Store, StoreError, failure, from_item, millis, number, read_number, read_text, read_time, text, to_item};
+use super::{
+    Item, Store, StoreError, failure, from_item, millis, number, read_number, read_text, read_time, text, to_item,
+};
 
 /// An effect that is not done.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,20 +91,29 @@ impl Store {
         let items = items.map_err(|error| failure("reading effects", error))?;
         let mut effects = Vec::with_capacity(items.len());
         for item in items {
-            let attempts = read_number(&item, "attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+            let attempts =
+                read_number(&item, "attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
             let claimed_until = read_time(&item, "claimed_until");
             let due_at = read_time(&item, "due_at").unwrap_or(Timestamp::MIN);
             let what = format!("{} of {id}", read_text(&item, "entry").unwrap_or("an effect"));
             match from_item::<Effect>(&what, item, SCHEMA) {
                 Ok(effect) => effects.push(PendingEffect { effect, attempts, claimed_until, due_at }),
-                Err(error) => tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "an effect was skipped"),
+                Err(error) => {
+                    tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "an effect was skipped")
+                }
             }
         }
         Ok(effects)
     }
 
     /// Claims an effect until a time. A conflict means that somebody else has it, or that it is done.
-    pub async fn claim(&self, id: &IncidentId, seen: &PendingEffect, now: Timestamp, until: Timestamp) -> Result<Claim, StoreError> {
+    pub async fn claim(
+        &self,
+        id: &IncidentId,
+        seen: &PendingEffect,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Claim, StoreError> {
         let attempt = seen.attempts + 1;
         let request = self
             .client

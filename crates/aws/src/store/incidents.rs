@@ -10,9 +10,7 @@ use monitoring_core::decide::{Effect, EffectKind};
 use monitoring_core::incident::{Entry, Incident, IncidentId, SCHEMA};
 
 use super::effects::pending_key;
-use super::{
-    Item, Store, StoreError, failure, from_item, millis, number, read_text, shard, shards, text, to_item,
-};
+use super::{Item, Store, StoreError, failure, from_item, millis, number, read_text, shard, shards, text, to_item};
 
 /// `BatchGetItem` takes at most this many keys.
 const BATCH: usize = 100;
@@ -68,7 +66,8 @@ impl Store {
 
     async fn get_incident_item(&self, key: &str) -> Result<Option<Item>, StoreError> {
         let request = self.client.get_item().table_name(&self.incidents).key("incident_id", text(key));
-        let answer = request.consistent_read(true).send().await.map_err(|error| failure("reading an incident", error))?;
+        let answer =
+            request.consistent_read(true).send().await.map_err(|error| failure("reading an incident", error))?;
         Ok(answer.item)
     }
 
@@ -246,7 +245,8 @@ impl Store {
         let mut items = items.map_err(|error| failure("reading a journal", error))?;
         items.sort_by(|a, b| {
             let key = |item: &Item| {
-                let (kind, number) = read_text(item, "entry").and_then(|entry| entry.split_once('#')).unwrap_or_default();
+                let (kind, number) =
+                    read_text(item, "entry").and_then(|entry| entry.split_once('#')).unwrap_or_default();
                 (kind != "entry", number.to_owned())
             };
             key(a).cmp(&key(b))
@@ -260,7 +260,8 @@ fn journal_item(item: Item) -> Result<JournalItem, StoreError> {
         return Ok(JournalItem::Entry(from_item("a journal entry", item, SCHEMA)?));
     }
     let state = read_text(&item, "state").unwrap_or_default().to_owned();
-    let attempts = super::read_number(&item, "attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
+    let attempts =
+        super::read_number(&item, "attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
     let result = read_text(&item, "result").map(str::to_owned);
     let finished_at = super::read_time(&item, "finished_at");
     Ok(JournalItem::Effect { effect: from_item("an effect", item, SCHEMA)?, state, attempts, result, finished_at })

@@ -78,13 +78,18 @@ fn line(item: &JournalItem) -> (Timestamp, u8, u32, String) {
             let EffectKind::Notify { channel, notice } = &effect.kind;
             let kind = match &notice.kind {
                 NoticeKind::Page { level, round: 0, team } => format!("page of level {level} to {team}"),
-                NoticeKind::Page { level, round, team } => format!("page of level {level} to {team}, round {}", round + 1),
+                NoticeKind::Page { level, round, team } => {
+                    format!("page of level {level} to {team}, round {}", round + 1)
+                }
                 NoticeKind::Update => "update".to_owned(),
                 NoticeKind::Acknowledged { .. } => "word of the acknowledgement".to_owned(),
                 NoticeKind::Resolved { .. } => "word of the end".to_owned(),
             };
             let tries = if *attempts > 1 { format!(" after {attempts} attempts") } else { String::new() };
-            let said = result.as_ref().filter(|result| *result != "accepted").map_or(String::new(), |result| format!(" ({result})"));
+            let said = result
+                .as_ref()
+                .filter(|result| *result != "accepted")
+                .map_or(String::new(), |result| format!(" ({result})"));
             let text = format!("{channel:<12} {kind}: {state}{tries}{said}");
             (finished_at.unwrap_or(effect.created_at), 1, effect.number, text)
         }

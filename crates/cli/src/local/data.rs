@@ -47,7 +47,10 @@ impl Data {
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         match Self::try_open(folder)? {
             Some(data) => Ok(data),
-            None => bail!("{} is in use by another monitorctl; wait for it, or name another folder with --data", folder.display()),
+            None => bail!(
+                "{} is in use by another monitorctl; wait for it, or name another folder with --data",
+                folder.display()
+            ),
         }
     }
 
@@ -77,7 +80,8 @@ impl Data {
     /// Says where the run stands, in one step, so that a crash leaves the old word or the new one.
     pub fn set_position(&self, position: &Position) -> anyhow::Result<()> {
         let (path, fresh) = (self.folder.join("position.json"), self.folder.join("position.json.new"));
-        std::fs::write(&fresh, serde_json::to_vec(position)?).with_context(|| format!("cannot write {}", fresh.display()))?;
+        std::fs::write(&fresh, serde_json::to_vec(position)?)
+            .with_context(|| format!("cannot write {}", fresh.display()))?;
         std::fs::rename(&fresh, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 
@@ -85,7 +89,9 @@ impl Data {
     pub fn set_endpoint(&self, endpoint: Option<&str>) -> anyhow::Result<()> {
         let path = self.folder.join("endpoint");
         match endpoint {
-            Some(endpoint) => std::fs::write(&path, endpoint).with_context(|| format!("cannot write {}", path.display())),
+            Some(endpoint) => {
+                std::fs::write(&path, endpoint).with_context(|| format!("cannot write {}", path.display()))
+            }
             None => remove(&path),
         }
     }

@@ -30,7 +30,8 @@ impl Engine {
         let database = match file {
             Some(file) => {
                 let path = file.to_str().with_context(|| format!("{} is not Unicode", file.display()))?;
-                Database::new(path).with_context(|| format!("cannot open {path}; is it a folder that another version wrote?"))?
+                Database::new(path)
+                    .with_context(|| format!("cannot open {path}; is it a folder that another version wrote?"))?
             }
             None => Database::memory().context("cannot make a database in memory")?,
         };

@@ -130,8 +130,11 @@ impl Outside for Laptop {
             self.inner.story.message(topic, publication);
             return Ok(());
         }
-        let attributes: BTreeMap<&String, Value> =
-            publication.attributes.iter().map(|(name, value)| (name, json!({ "Type": "String", "Value": value }))).collect();
+        let attributes: BTreeMap<&String, Value> = publication
+            .attributes
+            .iter()
+            .map(|(name, value)| (name, json!({ "Type": "String", "Value": value })))
+            .collect();
         let envelope = json!({
             "Type": "Notification",
             "TopicArn": format!("arn:aws:sns:us-east-1:000000000000:{topic}"),

@@ -26,10 +26,7 @@ impl Recorder {
     pub async fn start(story: Story) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
         let address = listener.local_addr().context("cannot learn the port")?;
-        let router = Router::new()
-            .route("/slack", post(slack))
-            .route("/pagerduty", post(pagerduty))
-            .with_state(story);
+        let router = Router::new().route("/slack", post(slack)).route("/pagerduty", post(pagerduty)).with_state(story);
         let served = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });

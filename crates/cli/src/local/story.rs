@@ -142,5 +142,12 @@ fn paint(colour: bool, kind: &str, text: &str) -> String {
 
 /// The text on one line, without what could move a terminal's cursor.
 fn printable(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ").chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" | ")
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

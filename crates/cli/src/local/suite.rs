@@ -68,8 +68,7 @@ impl Suite {
         let channels = Channels::new(Http::new(Timeouts::default()), Secrets::new(settings, None), endpoints);
         let laptop = Laptop::new(telemetry, story.clone());
         let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
-        let monitor =
-            Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
+        let monitor = Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
         let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue, environment);
         let next_tick = Some(Timestamp::MIN);
         Ok(Self { store, laptop, monitor, responder, story, cycle, next_tick, _recorder: recorder })

@@ -33,6 +33,10 @@ pub(super) async fn text(store: &Store, story: &Story, json: bool) -> anyhow::Re
         incidents.len(),
         if sent.is_empty() { "none".to_owned() } else { sent.join(", ") },
     );
-    let _ = writeln!(text, "Look closer: monitorctl incidents show {}", incidents.last().map_or("ID", |last| last.id.as_str()));
+    let _ = writeln!(
+        text,
+        "Look closer: monitorctl incidents show {}",
+        incidents.last().map_or("ID", |last| last.id.as_str())
+    );
     Ok(text)
 }

@@ -116,7 +116,8 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
 /// When the queue or the topic took the message in.
 fn sent_at(record: &Value) -> Option<Timestamp> {
     let text = |pointer| record.pointer(pointer).and_then(Value::as_str);
-    let queued = text("/attributes/SentTimestamp").and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
+    let queued =
+        text("/attributes/SentTimestamp").and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
     queued.or_else(|| text("/Sns/Timestamp").and_then(parse_time))
 }
 
