@@ -153,4 +153,16 @@ mod tests {
         // Rounds of a day; three days and six minutes late.
         check(3, 12, 0, 3 * 1440 + 6, &[(1, 13, 3 * 1440), (2, 13, 3 * 1440 + 5)]);
     }
+    #[test]
+    fn what_cannot_be_is_answered_all_the_same() {
+        let none = SeverityPolicy { levels: Vec::new(), ..sev1() };
+        let never = Escalation { level: 0, round: 0, first_round: 0, started_at: at(0) };
+        assert_eq!(level(&none, 1), None);
+        assert!(due(&none, &never, at(1_000_000)).len() <= 1);
+        // Of a level that the catalogue no longer has, the last is called; a time that cannot be is the last there is.
+        assert_eq!(level(&sev1(), 9).unwrap().after_seconds, 900);
+        assert_eq!(level(&sev1(), 0).unwrap().after_seconds, 0);
+        let late = Escalation { level: 3, round: 0, first_round: 0, started_at: Timestamp::MAX };
+        assert_eq!(next(&sev1(), &late).due_at, Timestamp::MAX);
+    }
 }

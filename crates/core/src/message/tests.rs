@@ -207,3 +207,23 @@ fn every_severity_has_its_own_at_pagerduty() {
         assert_eq!(event["payload"]["severity"], expected);
     }
 }
+
+#[test]
+fn a_length_of_time_is_said_as_a_person_would() {
+    for (seconds, expected) in [
+        (i64::MIN, "0 s"),
+        (-1, "0 s"),
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (86_399, "23 h 59 min"),
+        (86_400, "1 d"),
+        (273_600, "3 d 4 h"),
+        (i64::MAX, "106751991167300 d 15 h"),
+    ] {
+        assert_eq!(format_seconds(seconds), expected, "{seconds}");
+    }
+}

@@ -237,6 +237,29 @@ fn a_record_that_the_queue_hands_out_again_is_the_same_alert() {
     assert_eq!(twice[0], twice[1]);
 }
 
+/// A message without a time of its own happened when it was sent, so that one that is handed out again is the same.
+#[test]
+fn what_has_no_time_happened_when_it_was_sent() {
+    for (name, expected) in [
+        ("sqs-raw", "2026-11-23T03:14:05.123Z"),
+        ("sqs-sns-envelope", "2026-11-23T03:14:05.123Z"),
+        ("sns-seed", "2026-11-23T03:15:00Z"),
+    ] {
+        assert_eq!(only(&fixture(name)).change.unwrap().at, expected.parse().unwrap(), "{name}");
+    }
+    let sent = |millis: &str| json!({"Records": [{"body": "x", "attributes": {"SentTimestamp": millis}}]});
+    for (millis, expected) in [
+        ("0", "1970-01-01T00:00:00Z"),
+        ("4102444800000", "2026-11-23T03:15:00Z"),
+        ("9999999999999999999", "2026-11-23T03:15:00Z"),
+        ("soon", "2026-11-23T03:15:00Z"),
+    ] {
+        assert_eq!(only(&sent(millis)).change.unwrap().at, expected.parse().unwrap(), "{millis}");
+    }
+    let topic = json!({"Records": [{"Sns": {"Message": "x", "Timestamp": "2026-11-23T03:14:05.200Z"}}]});
+    assert_eq!(only(&topic).change.unwrap().at, "2026-11-23T03:14:05.2Z".parse().unwrap());
+}
+
 #[test]
 fn one_bad_record_fails_only_itself() {
     let good = fixture("sqs-raw")["Records"][0].clone();
