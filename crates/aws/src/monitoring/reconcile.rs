@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use monitoring_core::alert::incoming::rests_on_no_data;
 use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, change_for};
 use monitoring_core::catalogue::{Rule, environment_suffix};
 use monitoring_core::incident::Incident;
@@ -137,7 +138,7 @@ impl<O: Outside> Monitor<O> {
             let fires_there = member.is_some_and(|member| member.state == ChangeState::Firing);
             let to = match state.in_alarm {
                 Some(true) if !fires_there => ChangeState::Firing,
-                Some(false) if fires_there => ChangeState::Ok,
+                Some(false) if fires_there && !rests_on_no_data(&state.reason) => ChangeState::Ok,
                 _ => continue,
             };
             let level = rule.condition.levels().position(|level| level.name == alarm.level).unwrap_or_default();
