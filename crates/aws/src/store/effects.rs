@@ -99,7 +99,7 @@ impl Store {
             match from_item::<Effect>(&what, item, SCHEMA) {
                 Ok(effect) => effects.push(PendingEffect { effect, attempts, claimed_until, due_at }),
                 Err(error) => {
-                    tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "an effect was skipped")
+                    tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "an effect was skipped");
                 }
             }
         }
