@@ -22,6 +22,10 @@ use crate::rule::static_level;
 /// every later change of its alert.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
+/// No queue keeps a message for longer than this, so an earlier time of sending is made up: 1970 in the test event of the
+/// Lambda console. Source: `MessageRetentionPeriod` of SQS.
+const MAX_RETENTION: SignedDuration = SignedDuration::from_hours(14 * 24);
+
 /// What an event asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming {
@@ -88,7 +92,8 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
 fn parse_record(record: &Value, context: Context<'_>) -> Record {
     let message_id = record.get("messageId").and_then(Value::as_str).map(str::to_owned);
     // What has no time of its own happened when it was sent, however often it is handed out again.
-    let sent = sent_at(record).map_or(context.now, |at| at.min(context.now));
+    let credible = |at: &Timestamp| *at <= context.now && context.now.duration_since(*at) <= MAX_RETENTION;
+    let sent = sent_at(record).filter(credible).unwrap_or(context.now);
     let context = Context { now: sent, ..context };
     let parsed = match (record.pointer("/Sns/Message"), record.get("body")) {
         (Some(message), _) => parse_text(message, context),

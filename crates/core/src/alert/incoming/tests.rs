@@ -249,15 +249,22 @@ fn what_has_no_time_happened_when_it_was_sent() {
     }
     let sent = |millis: &str| json!({"Records": [{"body": "x", "attributes": {"SentTimestamp": millis}}]});
     for (millis, expected) in [
-        ("0", "1970-01-01T00:00:00Z"),
+        ("1794194106000", "2026-11-09T03:15:06Z"),
+        ("1794194099000", "2026-11-23T03:15:00Z"),
+        ("0", "2026-11-23T03:15:00Z"),
         ("4102444800000", "2026-11-23T03:15:00Z"),
         ("9999999999999999999", "2026-11-23T03:15:00Z"),
         ("soon", "2026-11-23T03:15:00Z"),
     ] {
         assert_eq!(only(&sent(millis)).change.unwrap().at, expected.parse().unwrap(), "{millis}");
     }
-    let topic = json!({"Records": [{"Sns": {"Message": "x", "Timestamp": "2026-11-23T03:14:05.200Z"}}]});
-    assert_eq!(only(&topic).change.unwrap().at, "2026-11-23T03:14:05.2Z".parse().unwrap());
+    // The second is what the Lambda console's SNS test event has.
+    for (time, expected) in
+        [("2026-11-23T03:14:05.200Z", "2026-11-23T03:14:05.2Z"), ("1970-01-01T00:00:00.000Z", "2026-11-23T03:15:00Z")]
+    {
+        let topic = json!({"Records": [{"Sns": {"Message": "x", "Timestamp": time}}]});
+        assert_eq!(only(&topic).change.unwrap().at, expected.parse().unwrap(), "{time}");
+    }
 }
 
 #[test]
