@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     run(service_fn(|event: LambdaEvent<Value>| async move {
-        Ok::<_, Error>(json!({ "hello": event.payload["name"].as_str().unwrap_or("world") }))
+        Ok::<_, Error>(json!({ "hello": event.payload.get("name").and_then(Value::as_str).unwrap_or("world") }))
     }))
     .await
 }
