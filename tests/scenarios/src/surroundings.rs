@@ -1,0 +1,232 @@
+//! What surrounds the functions: telemetry that a story says, topics, and the queue behind them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::{SignedDuration, Timestamp};
+use monitoring_aws::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use monitoring_core::metric::{Sample, Series, format_dimensions};
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::messages::envelope;
+use crate::receiver::Told;
+
+/// How many messages an event source mapping hands out at once.
+const BATCH: usize = 10;
+
+/// How long a message stays hidden that was handed out and not deleted: six times the function's time-out, as AWS advises.
+const VISIBILITY: SignedDuration = SignedDuration::from_mins(3);
+
+/// What a metric does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// Each period has this value.
+    Value(f64),
+    /// Nothing arrives.
+    Missing,
+}
+
+/// Clones share everything.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    clock: Clock,
+    told: Told,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    readings: BTreeMap<String, Vec<(Timestamp, Reading)>>,
+    failing: BTreeMap<String, String>,
+    alarms: Vec<AlarmState>,
+    topics_down: Option<PublishError>,
+    losing: bool,
+    queue: Vec<Queued>,
+    sent: u64,
+    published: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Queued {
+    id: String,
+    body: String,
+    sent_at: Timestamp,
+    visible_at: Timestamp,
+    receives: u32,
+}
+
+/// Messages in flight.
+#[derive(Debug)]
+pub struct Batch(Vec<Queued>);
+
+impl Surroundings {
+    pub fn new(clock: Clock, told: Told) -> Self {
+        Self { clock, told, inner: Arc::default() }
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// The metric reads this from now on, or one series of it: `LambdaThrottles{FunctionName=api}`. What it reads first,
+    /// it has always read; a metric that was never given a reading has no series at all.
+    pub fn reads(&self, metric: &str, value: f64) {
+        self.read(metric, Reading::Value(value));
+    }
+
+    /// From now on nothing arrives.
+    pub fn is_silent(&self, metric: &str) {
+        self.read(metric, Reading::Missing);
+    }
+
+    fn read(&self, metric: &str, reading: Reading) {
+        let mut inner = self.inner();
+        let readings = inner.readings.entry(metric.to_owned()).or_default();
+        let from = if readings.is_empty() { Timestamp::MIN } else { self.clock.now() };
+        readings.push((from, reading));
+    }
+
+    /// Its source fails, or gives a part of the data, which is the same here.
+    pub fn fails(&self, metric: &str, reason: &str) {
+        self.inner().failing.insert(metric.to_owned(), reason.to_owned());
+    }
+
+    pub fn works_again(&self, metric: &str) {
+        self.inner().failing.remove(metric);
+    }
+
+    /// The states of the `CloudWatch` alarms.
+    pub fn set_alarms(&self, alarms: Vec<AlarmState>) {
+        self.inner().alarms = alarms;
+    }
+
+    /// Topics refuse everything until [`Surroundings::topics_up`].
+    pub fn topics_down(&self, retryable: bool) {
+        self.inner().topics_down = Some(PublishError { retryable, reason: "the topic is not well".to_owned() });
+    }
+
+    pub fn topics_up(&self) {
+        let mut inner = self.inner();
+        (inner.topics_down, inner.losing) = (None, false);
+    }
+
+    /// Topics accept everything, and nothing arrives.
+    pub fn lose_messages(&self) {
+        self.inner().losing = true;
+    }
+
+    /// How many changes topics have accepted.
+    pub fn published(&self) -> u64 {
+        self.inner().published
+    }
+
+    /// Puts a text on the queue, as it stands.
+    pub fn put(&self, body: String) -> String {
+        let now = self.clock.now();
+        let mut inner = self.inner();
+        inner.sent += 1;
+        let id = format!("message-{}", inner.sent);
+        inner.queue.push(Queued { id: id.clone(), body, sent_at: now, visible_at: now, receives: 0 });
+        id
+    }
+
+    pub fn queued(&self) -> usize {
+        self.inner().queue.len()
+    }
+
+    /// Hands out what is visible. It stays hidden, and comes back unless it is deleted.
+    pub fn receive(&self) -> Option<Batch> {
+        let now = self.clock.now();
+        let mut inner = self.inner();
+        let visible = inner.queue.iter_mut().filter(|message| message.visible_at <= now).take(BATCH);
+        let messages: Vec<Queued> = visible
+            .map(|message| {
+                message.receives += 1;
+                message.visible_at = now + VISIBILITY;
+                message.clone()
+            })
+            .collect();
+        (!messages.is_empty()).then_some(Batch(messages))
+    }
+
+    /// Deletes what did not fail.
+    pub fn settle(&self, batch: &Batch, failed: &[&str]) {
+        let gone = |id: &str| batch.0.iter().any(|message| message.id == id) && !failed.contains(&id);
+        self.inner().queue.retain(|message| !gone(&message.id));
+    }
+}
+
+impl Batch {
+    /// As an event source mapping gives it to a function.
+    pub fn event(&self) -> Value {
+        let records = self.0.iter().map(|message| {
+            json!({
+                "messageId": message.id,
+                "body": message.body,
+                "attributes": {
+                    "ApproximateReceiveCount": message.receives.to_string(),
+                    "SentTimestamp": message.sent_at.as_millisecond().to_string(),
+                },
+                "eventSource": "aws:sqs",
+            })
+        });
+        json!({ "Records": records.collect::<Vec<_>>() })
+    }
+}
+
+impl Outside for Surroundings {
+    async fn series(&self, requests: &[SeriesRequest], _: Timestamp) -> Vec<SeriesAnswer> {
+        let inner = self.inner();
+        requests
+            .iter()
+            .map(|request| {
+                if let Some(reason) = inner.failing.get(&request.metric) {
+                    return Err(reason.clone());
+                }
+                let one = format!("{}{}", request.metric, format_dimensions(&request.dimensions));
+                let readings = inner.readings.get(&one).or_else(|| inner.readings.get(&request.metric));
+                let Some(readings) = readings else { return Ok(Vec::new()) };
+                let mut samples = Vec::new();
+                let mut at = request.start;
+                while at < request.end {
+                    let reading = readings.iter().rev().find(|(from, _)| *from <= at).map(|(_, reading)| reading);
+                    if let Some(Reading::Value(value)) = reading {
+                        samples.push(Sample { at, value: *value });
+                    }
+                    at += SignedDuration::from_secs(i64::from(request.period_seconds));
+                }
+                Ok(vec![Series::new(request.dimensions.clone(), samples)])
+            })
+            .collect()
+    }
+
+    async fn alarms(&self, prefix: &str) -> Result<Vec<AlarmState>, String> {
+        Ok(self.inner().alarms.iter().filter(|alarm| alarm.name.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
+        let losing = {
+            let mut inner = self.inner();
+            if let Some(error) = &inner.topics_down {
+                return Err(error.clone());
+            }
+            inner.published += u64::from(!topic.starts_with("notify-"));
+            inner.losing
+        };
+        let now = self.clock.now();
+        match topic {
+            "notify-email" => {
+                let subject = publication.subject.as_deref().expect("an e-mail has a subject");
+                self.told.note_text(now, "email", &format!("{subject}\n{}", publication.body));
+            }
+            "notify-sms" => self.told.note_text(now, "sms", &publication.body),
+            "alerts" | "business-alerts" if losing => {}
+            "alerts" | "business-alerts" => {
+                self.put(envelope(topic, &publication.body, now));
+            }
+            other => panic!("there is no topic {other}"),
+        }
+        Ok(())
+    }
+}

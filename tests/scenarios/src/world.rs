@@ -1,0 +1,356 @@
+//! The world of a story.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use jiff::{Span, Timestamp, TimestampArithmetic, ToSpan};
+use monitorctl::local::engine::Engine;
+use monitoring_aws::channel::{Channels, Endpoints};
+use monitoring_aws::http::{Http, Timeouts};
+use monitoring_aws::incident_response::{HandleError, Responder, Response, Touched};
+use monitoring_aws::monitoring::{Engines, Monitor, Report};
+use monitoring_aws::secrets::{Secrets, Settings};
+use monitoring_aws::store::{JournalItem, Store};
+use monitoring_core::alert::{AlertChange, ChangeState};
+use monitoring_core::catalogue::Catalogue;
+use monitoring_core::incident::{Fact, Incident, IncidentId};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::messages;
+use crate::proxy::{Crash, Proxy};
+use crate::receiver::{Kind, Message, Receiver, Told};
+use crate::surroundings::Surroundings;
+
+const ENVIRONMENT: &str = "production";
+
+/// Noon of a Monday, on a minute on which the cycle compares alerts with incidents.
+const START: &str = "2026-11-23T12:00:00Z";
+
+pub struct World {
+    pub clock: Clock,
+    /// The way from the functions to the tables.
+    pub dynamodb: Proxy,
+    pub slack: Receiver,
+    pub pagerduty: Receiver,
+    /// Telemetry, topics and the queue.
+    pub outside: Surroundings,
+    pub catalogue: Catalogue,
+    /// The tables themselves: what is asked here passes no fault.
+    pub tables: Client,
+    told: Told,
+    engines: Engines,
+    crash: Crash,
+    client: Client,
+    channels: Channels,
+    _engine: Engine,
+}
+
+/// What differs between worlds.
+#[derive(Debug)]
+pub struct Options {
+    pub catalogue: Catalogue,
+    /// Which rules the monitoring function evaluates itself.
+    pub engines: Engines,
+    /// Slack by a bot, which gives receipts, and not by a webhook.
+    pub slack_bot: bool,
+    /// How long a request to a receiver or to the tables may take.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            catalogue: monitorctl::catalogue::shipped().expect("the shipped catalogue can be read"),
+            engines: Engines::All,
+            slack_bot: false,
+            patience: Duration::from_secs(8),
+        }
+    }
+}
+
+/// What became of an invocation.
+#[derive(Debug)]
+pub enum Invocation {
+    Answered(Response),
+    Failed(HandleError),
+    Crashed,
+}
+
+impl Invocation {
+    pub fn answered(self) -> Response {
+        match self {
+            Self::Answered(response) => response,
+            other => panic!("the function was to answer: {other:?}"),
+        }
+    }
+
+    pub fn crashed(&self) -> bool {
+        matches!(self, Self::Crashed)
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Self {
+        let clock = Clock::at(START.parse().unwrap());
+        let told = Told::default();
+        let crash: Crash = watch::Sender::new(0).into();
+        let engine =
+            Engine::start(None, &options.catalogue.service, ENVIRONMENT).await.expect("the tables can be served");
+        let address = engine.endpoint().trim_start_matches("http://").parse().unwrap();
+        let dynamodb = Proxy::start(address, crash.clone()).await;
+        let slack = Receiver::start("slack", clock.clone(), told.clone(), crash.clone()).await;
+        let pagerduty = Receiver::start("pagerduty", clock.clone(), told.clone(), crash.clone()).await;
+        let mut settings = vec![
+            ("PAGERDUTY_INTEGRATION_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
+            ("PAGERDUTY_EVENTS_URL", format!("{}/v2/enqueue", pagerduty.network.url())),
+            (
+                "SLACK_WEBHOOK_URL",
+                format!("{}/services/T024BE7LD/B024BE91L/XXXXXXXXXXXXXXXXXXXXXXXX", slack.network.url()),
+            ),
+        ];
+        if options.slack_bot {
+            settings.push(("SLACK_BOT_TOKEN", "xoxb-0123456789abcdef".to_owned()));
+            settings.push(("SLACK_API_URL", format!("{}/api", slack.network.url())));
+        }
+        let settings: Settings = settings.into_iter().collect();
+        let endpoints = Endpoints::from_settings(&settings);
+        let http = Http::new(Timeouts { connect: Duration::from_secs(2), request: options.patience });
+        let channels = Channels::new(http.clone(), Secrets::new(settings, None), endpoints);
+        Self {
+            outside: Surroundings::new(clock.clone(), told.clone()),
+            client: Engine::client(&dynamodb.url(), &http),
+            tables: Engine::client(&engine.endpoint(), &Http::new(Timeouts::default())),
+            clock,
+            dynamodb,
+            slack,
+            pagerduty,
+            catalogue: options.catalogue,
+            engines: options.engines,
+            told,
+            crash,
+            channels,
+            _engine: engine,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn advance(&self, by: impl Into<TimestampArithmetic>) {
+        self.clock.advance(by);
+    }
+
+    /// Lets time pass: each minute a monitoring cycle, whatever is on the queue, and the tick.
+    pub async fn fast_forward(&self, by: Span) {
+        self.run(by, true).await;
+    }
+
+    /// Lets time pass with the tick and the queue only, where a story has no telemetry.
+    pub async fn wait(&self, by: Span) {
+        self.run(by, false).await;
+    }
+
+    /// Lets time pass with nothing but one tick at its end. What was due in between is found by it.
+    pub async fn skip(&self, by: impl Into<TimestampArithmetic>) {
+        self.advance(by);
+        self.tick().await;
+    }
+
+    async fn run(&self, by: Span, cycles: bool) {
+        let until = self.now().checked_add(by).unwrap();
+        while self.now() < until {
+            self.advance(1.minute());
+            if cycles {
+                self.cycle().await;
+            }
+            self.deliver().await;
+            self.tick().await;
+        }
+    }
+
+    /// The minute tick.
+    pub async fn tick(&self) -> Invocation {
+        self.send(messages::tick(self.now())).await
+    }
+
+    /// One monitoring cycle.
+    pub async fn cycle(&self) -> Report {
+        self.try_cycle().await.expect("a cycle that nothing kills")
+    }
+
+    /// One monitoring cycle; `None` when it died or could not begin.
+    pub async fn try_cycle(&self) -> Option<Report> {
+        let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
+        let monitor =
+            Monitor::new(store, self.outside.clone(), self.catalogue.clone(), self.engines, ENVIRONMENT.to_owned());
+        self.unless_crashed(monitor.cycle(self.now())).await?.ok()
+    }
+
+    /// Gives an event to incident-response.
+    pub async fn send(&self, event: Value) -> Invocation {
+        let responder = self.responder();
+        match self.unless_crashed(responder.handle(&event, self.now())).await {
+            Some(Ok(response)) => Invocation::Answered(response),
+            Some(Err(error)) => Invocation::Failed(error),
+            None => Invocation::Crashed,
+        }
+    }
+
+    /// The function, as it starts: it remembers nothing.
+    pub fn responder(&self) -> Responder<Surroundings> {
+        let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
+        let (channels, outside) = (self.channels.clone(), self.outside.clone());
+        Responder::new(store, channels, outside, self.catalogue.clone(), ENVIRONMENT.to_owned())
+    }
+
+    async fn unless_crashed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut crashed = self.crash.subscribe();
+        tokio::select! {
+            biased;
+            _ = crashed.changed() => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Hands out what is on the queue. What fails or is in the hands of a function that dies comes back later.
+    pub async fn deliver(&self) -> Vec<Invocation> {
+        let mut invocations = Vec::new();
+        while let Some(batch) = self.outside.receive() {
+            let invocation = self.send(batch.event()).await;
+            if let Invocation::Answered(response) = &invocation {
+                let failed: Vec<&str> =
+                    response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
+                self.outside.settle(&batch, &failed);
+            }
+            invocations.push(invocation);
+        }
+        invocations
+    }
+
+    /// Puts a message on the queue as its topic would. Returns its id there.
+    pub fn publish(&self, message: &str) -> String {
+        self.outside.put(messages::envelope("alerts", message, self.now()))
+    }
+
+    /// Publishes a message and hands it out. Returns what the function says of its incidents.
+    pub async fn alert(&self, message: &str) -> Vec<Touched> {
+        self.publish(message);
+        let answers = self.deliver().await.into_iter().map(Invocation::answered);
+        answers.flat_map(|response| response.incidents).collect()
+    }
+
+    /// A metric breaches, said in the seed's form. Returns the incident.
+    pub async fn breach(&self, metric: &str, value: f64) -> IncidentId {
+        let touched = self.alert(&messages::by_hand(metric, value)).await;
+        IncidentId::parse(&touched.first().expect("a breach has an incident").id).unwrap()
+    }
+
+    /// The monitoring function's message that a rule reached a level at a time.
+    pub fn fires(&self, rule: &str, level: &str, at: Timestamp) -> String {
+        serde_json::to_string(&self.change(rule, level, ChangeState::Firing, at)).unwrap()
+    }
+
+    /// The monitoring function's message that a rule was measured OK at a time.
+    pub fn recovers(&self, rule: &str, at: Timestamp) -> String {
+        let level = self.catalogue.rules[rule].condition.levels().next().unwrap().name.clone();
+        serde_json::to_string(&self.change(rule, &level, ChangeState::Ok, at)).unwrap()
+    }
+
+    fn change(&self, rule: &str, level: &str, state: ChangeState, at: Timestamp) -> AlertChange {
+        messages::change(&self.catalogue, rule, level, state, at)
+    }
+
+    pub async fn acknowledge(&self, id: &IncidentId, by: &str) {
+        self.send(messages::command("acknowledge", id.as_str(), by)).await.answered();
+    }
+
+    pub async fn resolve(&self, id: &IncidentId, by: &str) {
+        self.send(messages::command("resolve", id.as_str(), by)).await.answered();
+    }
+
+    /// The tables, past every fault.
+    pub fn store(&self) -> Store {
+        Store::new(self.tables.clone(), &self.catalogue.service, ENVIRONMENT)
+    }
+
+    pub async fn incident(&self, id: &IncidentId) -> Incident {
+        self.store().incident(id).await.unwrap().expect("the incident is there")
+    }
+
+    /// Every incident, open or resolved.
+    pub async fn incidents(&self) -> Vec<Incident> {
+        self.store().all_incidents().await.unwrap().0
+    }
+
+    /// The one incident that there is.
+    pub async fn the_incident(&self) -> Incident {
+        let incidents = self.incidents().await;
+        assert_eq!(incidents.len(), 1, "there is to be one incident: {incidents:#?}");
+        incidents.into_iter().next().unwrap()
+    }
+
+    pub async fn journal(&self, id: &IncidentId) -> Vec<JournalItem> {
+        self.store().journal(id).await.unwrap()
+    }
+
+    /// The facts of an incident, in order.
+    pub async fn facts(&self, id: &IncidentId) -> Vec<Fact> {
+        let journal = self.journal(id).await;
+        let facts = journal.into_iter().filter_map(|item| match item {
+            JournalItem::Entry(entry) => Some(entry.fact),
+            JournalItem::Effect { .. } => None,
+        });
+        facts.collect()
+    }
+
+    /// What became of the messages of an incident: `1 pagerduty done after 1`.
+    pub async fn effects(&self, id: &IncidentId) -> Vec<String> {
+        let journal = self.journal(id).await;
+        let effects = journal.iter().filter_map(|item| {
+            let JournalItem::Effect { effect, state, attempts, .. } = item else { return None };
+            Some(format!("{} {} {state} after {attempts}", effect.number, item.channel()?))
+        });
+        effects.collect()
+    }
+
+    /// What the receiver of a message said last, by the effect's number.
+    pub async fn said(&self, id: &IncidentId, number: u32) -> String {
+        let journal = self.journal(id).await;
+        let said = journal.into_iter().find_map(|item| match item {
+            JournalItem::Effect { effect, result, .. } if effect.number == number => result,
+            _ => None,
+        });
+        said.unwrap_or_default()
+    }
+
+    /// Everything that anybody accepted.
+    pub fn told(&self) -> Vec<Message> {
+        self.told.accepted()
+    }
+
+    /// The pages that arrived, in order: `0:05 pagerduty SEV1`.
+    pub fn pages(&self) -> Vec<String> {
+        self.messages(Kind::Page)
+    }
+
+    /// The messages of a kind that arrived, in order of time and channel.
+    pub fn messages(&self, kind: Kind) -> Vec<String> {
+        let mut messages = self.told();
+        messages.retain(|message| message.kind == kind);
+        messages.sort_by_key(|message| (message.at, message.channel));
+        messages
+            .iter()
+            .map(|message| {
+                let text = format!("{} {} {}", self.clock.since_start(message.at), message.channel, message.severity);
+                text.trim_end().to_owned()
+            })
+            .collect()
+    }
+}
