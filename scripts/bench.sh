@@ -62,7 +62,7 @@ evaluation_row() {
 }
 
 print_table() {
-  local format='%-40s  %-28s  %-10s  %s\n' figure measured goal verdict
+  local format='%-42s  %-29s  %-10s  %s\n' figure measured goal verdict
   # shellcheck disable=SC2059
   printf "$format" figure "measured (median, least-most)" goal "" | sed 's/ *$//'
   # A tab is white space to `read`, which would take two of them, around an empty field, for one.
