@@ -3,7 +3,7 @@
 use monitoring_aws::store::Store;
 use monitoring_core::incident::IncidentId;
 use scenarios::proxy::Point;
-use scenarios::{Fault, Kind, ToSpan, World, after, before};
+use scenarios::{Fault, Kind, ToSpan, World, after, before, messages};
 
 #[tokio::test]
 async fn what_was_committed_and_not_sent_is_sent_by_the_next_tick() {
@@ -114,6 +114,66 @@ async fn wherever_a_connection_to_the_tables_breaks_an_alert_is_paged_once() {
         assert_eq!(keys, [id.as_str()], "{what}");
         assert_eq!(world.store().pending_effects(id).await.unwrap(), [], "{what}");
         assert_eq!(world.outside.queued(), 0, "{what}");
+    }
+}
+
+/// An incident of a SEV1, a minute before its second level is called.
+async fn four_minutes_into_a_sev1() -> (World, IncidentId) {
+    let world = World::new().await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    world.advance(4.minutes());
+    (world, id)
+}
+
+/// Runs two more ticks, by which every claim has run out.
+async fn the_rest(world: &World) {
+    world.skip(1.minute()).await;
+    world.skip(1.minute()).await;
+}
+
+#[tokio::test]
+async fn wherever_the_tick_dies_the_second_level_is_called() {
+    let (world, _) = four_minutes_into_a_sev1().await;
+    world.advance(1.minute());
+    let passed = world.dynamodb.count();
+    world.tick().await.answered();
+    let requests = world.dynamodb.count() - passed;
+
+    for (point, what) in points(requests) {
+        let (world, id) = four_minutes_into_a_sev1().await;
+        world.advance(1.minute());
+        world.dynamodb.arm(point, Fault::Crash);
+        assert!(world.tick().await.crashed(), "{what}");
+        the_rest(&world).await;
+        assert_eq!(world.pagerduty.keys(Kind::Page), [id.to_string(), format!("{id}/2.0")], "{what}");
+        assert!((2..=3).contains(&world.slack.accepted(Kind::Page).len()), "{what}");
+        assert_eq!(world.store().pending_effects(&id).await.unwrap(), [], "{what}");
+    }
+}
+
+#[tokio::test]
+async fn wherever_a_command_dies_it_is_carried_out_whole_or_not_at_all() {
+    for (command, kind) in [("acknowledge", Kind::Acknowledged), ("resolve", Kind::Resolved)] {
+        let (world, id) = four_minutes_into_a_sev1().await;
+        let passed = world.dynamodb.count();
+        world.send(messages::command(command, id.as_str(), "alice")).await.answered();
+        let requests = world.dynamodb.count() - passed;
+
+        for (point, what) in points(requests) {
+            let (world, id) = four_minutes_into_a_sev1().await;
+            world.dynamodb.arm(point, Fault::Crash);
+            assert!(world.send(messages::command(command, id.as_str(), "alice")).await.crashed(), "{command} {what}");
+            the_rest(&world).await;
+            let carried_out = !world.incident(&id).await.needs_acknowledgement();
+            let (told, pages) = (world.pagerduty.keys(kind), world.pagerduty.keys(Kind::Page));
+            if carried_out {
+                assert_eq!((told, pages.len()), (vec![id.to_string()], 1), "{command} {what}");
+                assert!(!world.slack.accepted(kind).is_empty(), "{command} {what}");
+            } else {
+                assert_eq!((told, pages.len()), (vec![], 2), "{command} {what}");
+            }
+            assert_eq!(world.store().pending_effects(&id).await.unwrap(), [], "{command} {what}");
+        }
     }
 }
 

@@ -148,3 +148,20 @@ async fn what_gets_worse_before_anybody_answers_is_an_update_to_those_who_were_c
     assert_eq!(world.pages()[2..], ["0:08 pagerduty SEV1", "0:08 slack SEV1"]);
     assert_eq!(world.incident(&id).await.severity.as_str(), "SEV1");
 }
+
+#[tokio::test]
+async fn who_acknowledges_while_the_next_level_is_called_is_not_forgotten() {
+    let world = World::new().await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    world.advance(5.minutes());
+    tokio::join!(world.tick(), world.acknowledge(&id, "alice"), world.tick());
+    let called = world.pages().len();
+    assert!([2, 4].contains(&called), "level 2 was called or it was not: {:?}", world.pages());
+    assert_eq!(world.incident(&id).await.acknowledgement.map(|who| who.by).as_deref(), Some("alice"));
+    world.skip(1.hour()).await;
+    assert_eq!(world.pages().len(), called);
+    let (mut pages, mut acknowledged) = (world.pagerduty.keys(Kind::Page), world.pagerduty.keys(Kind::Acknowledged));
+    pages.sort();
+    acknowledged.sort();
+    assert_eq!(acknowledged, pages, "PagerDuty calls for nothing any more");
+}
