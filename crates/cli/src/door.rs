@@ -215,10 +215,7 @@ impl Deployed {
         let http = Http::new(Timeouts::default());
         let config = sdk_config_for(&http, args.aws_profile.as_deref(), args.region.as_deref()).await;
         let store = Store::new(aws_sdk_dynamodb::Client::new(&config), &catalogue.service, &environment);
-        let lambda = aws_sdk_lambda::Config::from(&config)
-            .to_builder()
-            .timeout_config(TimeoutConfig::builder().operation_timeout(INVOKE).build())
-            .build();
+        let lambda = aws_sdk_lambda::Config::from(&config).to_builder().timeout_config(invoke_timeouts()).build();
         let lambda = aws_sdk_lambda::Client::from_conf(lambda);
         Ok(Self { store, lambda, service: catalogue.service, environment })
     }
@@ -239,4 +236,9 @@ impl Deployed {
         }
         Ok(value)
     }
+}
+
+/// Each of the three, since what is not set would be taken from the time-outs of the tables.
+fn invoke_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_timeout(INVOKE).operation_attempt_timeout(INVOKE).read_timeout(INVOKE).build()
 }

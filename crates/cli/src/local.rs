@@ -287,6 +287,8 @@ async fn drive(
     story.set_progress(bar.clone());
     let cycle = suite.cycle_length().as_secs().max(60);
     let mut position = Position { origin: course.origin.clone(), at: start, complete: false };
+    // From the start, so that a run which dies is not taken for one that never was, and cleared.
+    data.set_position(&position)?;
     let mut steps = 0_u32;
     for &(from, to) in course.spans.iter().filter(|(_, to)| *to >= start) {
         let mut now = ceiling(from.max(start), 60);
@@ -306,7 +308,7 @@ async fn drive(
             suite.tick(now).await?;
             position.at = now + SignedDuration::from_secs(1);
             steps += 1;
-            if steps.is_multiple_of(SAVE_EVERY) {
+            if course.speed != Speed::Max || steps.is_multiple_of(SAVE_EVERY) {
                 data.set_position(&position)?;
             }
             if let Some(bar) = &bar {

@@ -12,6 +12,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
+    let started_at = Timestamp::now();
     let function = Function::start().await?;
     let responder: OnceLock<Responder<Aws>> = OnceLock::new();
     let (function, responder) = (&function, &responder);
@@ -22,10 +23,14 @@ async fn main() -> Result<(), Error> {
             let (catalogue, environment) = (function.catalogue.clone(), function.environment.clone());
             Responder::new(function.store(), function.channels(), aws, catalogue, environment)
         });
-        if let Some(change) = function.catalogue_alert(now) {
-            responder.take_in(change, now).await?;
+        let answer = responder.handle(&event.payload, now).await;
+        // After the event, which must not wait for this; with one time, so that it is said once by this process.
+        if let Some(change) = function.catalogue_alert(started_at)
+            && let Err(error) = responder.take_in(change, now).await
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "nobody could be told of the catalogue");
         }
-        Ok::<_, Error>(responder.handle(&event.payload, now).await?)
+        Ok::<_, Error>(answer?)
     }))
     .await
 }

@@ -22,10 +22,11 @@ impl<O: Outside> Responder<O> {
             if pending.is_empty() {
                 return Ok(());
             }
-            let (superseded, wanted): (Vec<&PendingEffect>, Vec<&PendingEffect>) = pending
-                .iter()
-                .partition(|older| pending.iter().any(|newer| older.effect.is_superseded_by(&newer.effect)));
-            for effect in superseded.into_iter().filter(|effect| effect.is_free(now)) {
+            // One that somebody is sending right now is not replaced: it keeps its place, and what is newer waits.
+            let (superseded, wanted): (Vec<&PendingEffect>, Vec<&PendingEffect>) = pending.iter().partition(|older| {
+                !older.is_claimed(now) && pending.iter().any(|newer| older.effect.is_superseded_by(&newer.effect))
+            });
+            for effect in superseded {
                 self.supersede(id, effect, now).await?;
             }
             let ready: Vec<&PendingEffect> =
@@ -93,7 +94,9 @@ impl<O: Outside> Responder<O> {
             Err(error) => match error.kind {
                 DeliveryErrorKind::Retry { after } if now.duration_since(*created_at) < GIVE_UP_AFTER => {
                     let asked = after.and_then(|after| SignedDuration::try_from(after).ok());
-                    (Outcome::RetryAt(now + retry_after(claim.attempt, asked, &key)), error.reason, None)
+                    // The last attempt is when it is given up, whatever the receiver asks for: another channel waits for it.
+                    let at = (now + retry_after(claim.attempt, asked, &key)).min(*created_at + GIVE_UP_AFTER);
+                    (Outcome::RetryAt(at), error.reason, None)
                 }
                 _ => (Outcome::Ended(Finish::Failed), error.reason.clone(), Some(Err(error.reason))),
             },

@@ -29,7 +29,12 @@ pub struct PendingEffect {
 impl PendingEffect {
     /// Whether it may be attempted now.
     pub fn is_free(&self, now: Timestamp) -> bool {
-        self.due_at <= now && self.claimed_until.is_none_or(|until| until <= now)
+        self.due_at <= now && !self.is_claimed(now)
+    }
+
+    /// Whether somebody has it to himself.
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claimed_until.is_some_and(|until| until > now)
     }
 }
 
