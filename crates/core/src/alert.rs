@@ -56,6 +56,11 @@ impl AlertKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of the rule, which the key begins with.
+    pub fn rule(&self) -> &str {
+        self.0.split(['{', '/']).next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for AlertKey {
@@ -129,6 +134,8 @@ pub enum Origin {
     Manual,
     /// Something that could not be recognised.
     Unrecognised,
+    /// The suite, about itself.
+    Suite,
 }
 
 /// A change of an alert: what the monitoring function publishes, and what every other source is translated to. It
@@ -183,7 +190,7 @@ impl AlertChange {
             key: AlertKey::new(&format!("suite:{name}"), &Dimensions::new(), None),
             rule: None,
             group: GroupKey::named("monitoring-suite"),
-            origin: Origin::Service,
+            origin: Origin::Suite,
             state: ChangeState::Firing,
             level: AlertSeverity::High,
             severity: Severity::Sev2,

@@ -2,12 +2,16 @@
 //!
 //! Defaults are filled in and names are checked, so nothing here is optional that a decision needs.
 
+mod noise;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::metric::{Dimensions, Unit};
+
+pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, Window};
 
 /// The version of the resolved form. A catalogue of another version is refused.
 pub const SCHEMA: u32 = 1;
@@ -38,6 +42,9 @@ pub struct Catalogue {
     pub teams: BTreeMap<String, Team>,
     /// By name.
     pub runbooks: BTreeMap<String, Runbook>,
+    /// What keeps people from being called.
+    #[serde(default)]
+    pub noise: Noise,
     /// The log groups whose retention the suite manages.
     pub log_groups: Vec<LogGroup>,
     /// Every rule with engine `alarm`, one for each tier and set of dimensions.
@@ -377,6 +384,10 @@ pub struct SeverityPolicy {
     pub response_seconds: u32,
     /// Unacknowledged for this time since detection, in seconds, the incident goes to the last level.
     pub escalation_seconds: u32,
+    /// Somebody who acknowledged and then says nothing for this time, in seconds, is not relied on any longer. 0 for four
+    /// times the escalation time.
+    #[serde(default)]
+    pub stale_seconds: u32,
     /// Who is told, in this order. At least one.
     pub levels: Vec<EscalationLevel>,
     /// Whether a post-mortem is due when it resolves.

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod commands;
+mod holds;
 mod notices;
 mod pages;
 
@@ -12,10 +13,12 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AlertChange, bounded, fnv1a, given};
-use crate::catalogue::Catalogue;
+use crate::alert::{AlertChange, GroupKey, bounded, fnv1a, given};
+use crate::catalogue::{Catalogue, environment_suffix};
 use crate::incident::{Entry, Fact, Incident, IncidentId, SlackThread, Status};
 use crate::message::{Notice, NoticeKind};
+
+pub use holds::{Around, Parent};
 
 /// What a decision rests on beside the state.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,8 @@ pub struct Policy<'a> {
     pub catalogue: &'a Catalogue,
     /// `production`.
     pub environment: &'a str,
+    /// How things stand around the incident.
+    pub around: &'a Around,
 }
 
 /// Something that happened.
@@ -31,6 +36,8 @@ pub struct Policy<'a> {
 pub enum Event {
     /// An alert changed.
     Alert(AlertChange),
+    /// An alert changed, and its record came before: it may have been paged without being recorded.
+    AlertAgain(AlertChange),
     /// Somebody gave a command.
     Command(Command),
     /// The wake-up time may have come.
@@ -74,6 +81,8 @@ pub struct DeliveryReport {
     pub effect: u32,
     /// Name of the channel.
     pub channel: String,
+    /// Whether it called somebody.
+    pub is_page: bool,
     /// Where the message is, or why it was given up.
     pub result: Result<Option<SlackThread>, String>,
 }
@@ -104,6 +113,12 @@ pub enum EffectKind {
 }
 
 impl Effect {
+    /// Whether it calls somebody.
+    pub fn is_page(&self) -> bool {
+        let EffectKind::Notify { notice, .. } = &self.kind;
+        matches!(notice.kind, NoticeKind::Page { .. })
+    }
+
     /// The channel that this effect uses; effects of one channel go in order.
     pub fn channel(&self) -> &str {
         let EffectKind::Notify { channel, .. } = &self.kind;
@@ -155,6 +170,7 @@ pub fn decide(policy: Policy<'_>, latest: Option<&Incident>, events: &[Event], n
         outcomes: Vec::new(),
         told: Vec::new(),
         first_page: None,
+        fired: false,
         paged: BTreeSet::new(),
     };
     for event in events {
@@ -182,6 +198,8 @@ struct Deciding<'a> {
     told: Vec<String>,
     /// Why the first page is sent, until it is: once for all alerts that come together, at the worst severity.
     first_page: Option<String>,
+    /// Whether an alert of the incident fired anew, so that what holds its page back may not fit any longer.
+    fired: bool,
     /// The channels that this decision pages. A page says how things stand, so no update follows it.
     paged: BTreeSet<String>,
 }
@@ -196,6 +214,7 @@ impl Deciding<'_> {
     fn event(&mut self, event: &Event) -> String {
         match event {
             Event::Alert(change) => self.alert(change),
+            Event::AlertAgain(change) => self.alert_again(change),
             Event::Command(command) => self.command(command),
             Event::Wake => self.wake(),
             Event::Delivery(report) => self.delivery(report),
@@ -204,6 +223,7 @@ impl Deciding<'_> {
 
     fn finish(mut self) -> Decision {
         self.send_first_page();
+        self.reconsider();
         if !self.told.is_empty() && self.incident.as_ref().is_some_and(Incident::is_open) {
             let more = self.told.len().saturating_sub(MAX_NEWS);
             self.told.truncate(MAX_NEWS);
@@ -237,8 +257,26 @@ impl Deciding<'_> {
     }
 }
 
-/// How long a message is retried before it is given up and another channel is tried.
-pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// The key of a page that is sent while nothing can be recorded: of the group, since there is no incident yet.
+pub fn unrecorded_key(policy: Policy<'_>, group: &GroupKey) -> String {
+    let Policy { catalogue, environment, .. } = policy;
+    bounded(&format!("{}{}/{group}", catalogue.service, environment_suffix(environment)), MAX_KEY)
+}
+
+/// The most bytes of a key; `PagerDuty` takes 255 characters.
+const MAX_KEY: usize = 200;
+
+/// How long a page is retried before it is given up and another channel is tried: well before the response time of a
+/// SEV1 is over.
+const GIVE_UP_PAGE_AFTER: SignedDuration = SignedDuration::from_mins(2);
+
+/// How long any other message is retried: nobody waits for it, but a key that is not resolved stays open.
+const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_mins(60);
+
+/// How long a message is retried before it is given up.
+pub fn give_up_after(effect: &Effect) -> SignedDuration {
+    if effect.is_page() { GIVE_UP_PAGE_AFTER } else { GIVE_UP_AFTER }
+}
 
 /// When to try again after the `attempt`th failure, from 1: 5 s, 10 s, 20 s ... at most 60 s, spread by up to a quarter
 /// by the key, so that many messages do not come back at once; or what the receiver asked for.

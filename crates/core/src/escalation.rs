@@ -68,6 +68,12 @@ pub fn due(policy: &SeverityPolicy, escalation: &Escalation, now: Timestamp) -> 
     pages
 }
 
+/// When whoever acknowledged at `at` is relied on no longer, if nothing more is heard of them.
+pub fn stale_at(policy: &SeverityPolicy, at: Timestamp) -> Timestamp {
+    let after = if policy.stale_seconds == 0 { policy.escalation_seconds.saturating_mul(4) } else { policy.stale_seconds };
+    later(at, seconds(after.max(60)))
+}
+
 /// The level with this number, from 1; the last one for a number beyond.
 pub fn level(policy: &SeverityPolicy, number: u32) -> Option<&EscalationLevel> {
     let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -104,6 +110,7 @@ mod tests {
             description: String::new(),
             response_seconds: 300,
             escalation_seconds: 900,
+            stale_seconds: 0,
             levels: vec![level(0), level(300), level(900)],
             post_mortem: true,
         }

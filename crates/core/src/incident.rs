@@ -1,6 +1,7 @@
 //! Incidents: facts folded to a state. The head is bounded; the journal keeps every fact with its reason.
 
 mod fact;
+mod hold;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::catalogue::{AlertSeverity, Comparison, Severity};
 use crate::metric::{Dimensions, Unit};
 
 pub use fact::{Entry, Fact, Page};
+pub use hold::{Earlier, Hold};
 
 /// The version of the stored form. A newer one is read as far as needed to page, and never overwritten.
 pub const SCHEMA: u32 = 1;
@@ -141,10 +143,19 @@ pub struct Incident {
     pub resolution: Option<Resolution>,
     /// How far the escalation has come.
     pub escalation: Escalation,
-    /// When somebody must look again; `None` only when acknowledged or resolved.
+    /// When somebody must look again; `None` only when resolved.
     pub wake_at: Option<Timestamp>,
     /// The pages that were asked for, by channel.
     pub pages: BTreeMap<String, Pages>,
+    /// Why nobody is called for it.
+    #[serde(default)]
+    pub held: Option<Hold>,
+    /// What the group went through before.
+    #[serde(default)]
+    pub earlier: Earlier,
+    /// The key under which it may have been paged while it could not be recorded.
+    #[serde(default)]
+    pub unrecorded_key: Option<String>,
     /// Where the incident's message is, for each Slack channel that gave a receipt.
     pub threads: BTreeMap<String, SlackThread>,
     /// Number of the next journal entry.
@@ -242,17 +253,14 @@ impl Pages {
         }
     }
 
-    /// The keys at `PagerDuty` that the pages on this channel have opened.
-    pub fn keys(&self, incident: &IncidentId) -> Vec<String> {
-        let later = self.asked.iter().skip(1).map(|page| format!("{incident}/{page}"));
-        self.asked.first().map(|_| incident.to_string()).into_iter().chain(later).collect()
+    /// A page that was perhaps sent before there was an incident. It comes first when it was: the page that recording
+    /// the incident asks for then joins its key.
+    fn add_unrecorded(&mut self) {
+        self.asked.push(Self::UNRECORDED.to_owned());
     }
 
-    /// The key that the next page opens: the incident's id for the first one on a channel, `INC-.../2.0` for a later one
-    /// of level 2 in round 0. Each has its own, since one more trigger on an open key notifies nobody.
-    pub fn next_key(&self, incident: &IncidentId, level: u32, round: u32) -> String {
-        if self.asked.is_empty() { incident.to_string() } else { format!("{incident}/{level}.{round}") }
-    }
+    /// Stands for a page that was sent without a record.
+    const UNRECORDED: &str = "unrecorded";
 }
 
 /// Where the incident's message is in Slack.
@@ -267,7 +275,7 @@ pub struct SlackThread {
 impl Incident {
     /// The state of an incident that has just begun, before any fact but its opening.
     pub fn open(id: IncidentId, fact: &Fact, at: Timestamp) -> Option<Self> {
-        let Fact::Opened { group, title, severity, runbook, onset } = fact else {
+        let Fact::Opened { group, title, severity, runbook, onset, .. } = fact else {
             return None;
         };
         Some(Self {
@@ -289,6 +297,9 @@ impl Incident {
             escalation: Escalation { level: 0, round: 0, first_round: 0, started_at: at },
             wake_at: Some(at),
             pages: BTreeMap::new(),
+            held: None,
+            earlier: Earlier::default(),
+            unrecorded_key: None,
             threads: BTreeMap::new(),
             next_entry: 1,
             next_effect: 1,
@@ -303,7 +314,16 @@ impl Incident {
             self.next_effect = self.next_effect.max(last + 1);
         }
         match &entry.fact {
-            Fact::Opened { .. } | Fact::Noted { .. } | Fact::DeliveryFailed { .. } => {}
+            Fact::Opened { earlier, .. } => self.earlier = earlier.clone(),
+            Fact::DeliveryFailed { .. } => {}
+            Fact::Noted { stale_at, .. } => {
+                // Whoever writes something down is still on it.
+                self.wake_at = stale_at.or(self.wake_at);
+            }
+            Fact::CameAgain { key } => {
+                self.unrecorded_key = Some(key.clone());
+                self.pages.values_mut().for_each(Pages::add_unrecorded);
+            }
             Fact::AlertFired { key, member } => {
                 if self.has_room_for(key) {
                     self.alerts.insert(key.clone(), member.clone());
@@ -323,30 +343,45 @@ impl Incident {
                 self.title.clone_from(title);
                 self.runbook = runbook.clone().or_else(|| self.runbook.take());
             }
+            Fact::Held { hold } => {
+                self.held = Some(hold.clone());
+                self.forget_acknowledgement();
+                self.wake_at = Some(entry.at);
+            }
+            Fact::Released {} => self.held = None,
             Fact::Paged { level, round, started_at, channels, next_at } => {
                 let first_round = self.escalation.first_round;
                 self.escalation = Escalation { level: *level, round: *round, first_round, started_at: *started_at };
                 self.wake_at = Some(*next_at);
-                if self.acknowledgement.take().is_some() && self.status == Status::Acknowledged {
-                    self.status = Status::Detected;
-                }
+                self.held = None;
+                self.forget_acknowledgement();
                 // The effects of the pages come first, in the order of the channels.
                 for (index, channel) in channels.iter().enumerate() {
                     self.paged(channel, *level, *round, entry.effects.get(index));
                 }
             }
             Fact::FellBack { page, .. } => self.paged(&page.channel, page.level, page.round, entry.effects.first()),
-            Fact::Acknowledged { by } => {
+            Fact::Acknowledged { by, stale_at } => {
                 self.acknowledgement = Some(Acknowledgement { at: entry.at, by: by.clone() });
-                self.wake_at = None;
+                self.held = None;
+                self.wake_at = Some(*stale_at);
                 if self.status == Status::Detected {
                     self.status = Status::Acknowledged;
                 }
             }
-            Fact::StatusChanged { to, .. } => self.status = *to,
+            Fact::WentStale { .. } => {
+                self.restart();
+                self.forget_acknowledgement();
+                self.wake_at = Some(entry.at);
+            }
+            Fact::StatusChanged { to, stale_at, .. } => {
+                self.status = *to;
+                self.wake_at = Some(*stale_at);
+            }
             Fact::Resolved { by } => {
                 self.status = Status::Resolved;
                 self.resolution = Some(Resolution { at: entry.at, by: by.clone() });
+                self.held = None;
                 self.wake_at = None;
             }
             Fact::Reopened { .. } => {
@@ -395,6 +430,12 @@ impl Incident {
         self.pages.keys().map(String::as_str)
     }
 
+    fn forget_acknowledgement(&mut self) {
+        if self.acknowledgement.take().is_some() && self.status == Status::Acknowledged {
+            self.status = Status::Detected;
+        }
+    }
+
     /// What comes now is news to whoever did not answer before, so the rounds have their plain length again.
     fn restart(&mut self) {
         if self.escalation.level > 0 {
@@ -402,8 +443,36 @@ impl Incident {
         }
     }
 
+    /// The keys at `PagerDuty` that the pages on a channel have opened.
+    pub fn keys(&self, channel: &str) -> Vec<String> {
+        let asked = self.pages.get(channel).map(|pages| pages.asked.as_slice()).unwrap_or_default();
+        let key = |(index, page): (usize, &String)| match (&self.unrecorded_key, index) {
+            (Some(key), _) if page == Pages::UNRECORDED => key.clone(),
+            (_, 0) => self.id.to_string(),
+            _ => format!("{}/{page}", self.id),
+        };
+        asked.iter().enumerate().map(key).collect()
+    }
+
+    /// The key that the next page on a channel opens: the incident's id for the first one, `INC-.../2.0` for a later one
+    /// of level 2 in round 0. Each has its own, since one more trigger on an open key notifies nobody. So the first page
+    /// of an incident that was perhaps paged already, when it could not be recorded, joins that key.
+    pub fn next_key(&self, channel: &str, level: u32, round: u32) -> String {
+        match (self.pages.get(channel), &self.unrecorded_key) {
+            (Some(_), _) => format!("{}/{level}.{round}", self.id),
+            (None, Some(key)) => key.clone(),
+            (None, None) => self.id.to_string(),
+        }
+    }
+
     fn paged(&mut self, channel: &str, level: u32, round: u32, effect: Option<&u32>) {
-        self.pages.entry(channel.to_owned()).or_default().add(level, round, effect.copied());
+        let joins = self.unrecorded_key.is_some() && !self.pages.contains_key(channel);
+        let pages = self.pages.entry(channel.to_owned()).or_default();
+        pages.add(level, round, effect.copied());
+        if joins {
+            pages.asked.clear();
+            pages.add_unrecorded();
+        }
     }
 }
 

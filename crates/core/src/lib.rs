@@ -15,6 +15,8 @@ pub mod rule;
 
 pub mod alert;
 
+pub mod silence;
+
 pub mod escalation;
 
 pub mod runbook;

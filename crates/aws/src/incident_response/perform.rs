@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::decide::{DeliveryReport, Effect, EffectKind, Event, GIVE_UP_AFTER, retry_after};
+use monitoring_core::decide::{DeliveryReport, Effect, EffectKind, Event, give_up_after, retry_after};
 use monitoring_core::incident::{Incident, IncidentId};
 
 use super::{Responder, Target};
@@ -30,20 +30,22 @@ impl<O: Outside> Responder<O> {
                 self.supersede(id, effect, now).await?;
             }
             let ready: Vec<&PendingEffect> =
-                first_of_each_channel(&wanted).filter(|effect| effect.is_free(now)).collect();
+                first_of_each_channel(&wanted, now).filter(|effect| effect.is_free(now)).collect();
             if ready.is_empty() {
                 return Ok(());
             }
             let Some(incident) = self.store.incident(id).await? else { return Ok(()) };
             let attempts = ready.into_iter().map(|effect| self.attempt(&incident, effect, now));
             let mut progress = false;
-            for report in join_all(attempts).await {
-                let Attempted { ended, report } = report?;
-                progress |= ended;
+            for attempted in join_all(attempts).await {
+                let Some(Attempted { effect, ended, report }) = attempted? else { continue };
+                // First what follows from it, such as a page on another channel. Whoever dies in between leaves the effect
+                // to be attempted again, and not a channel that failed with nobody told.
                 if let Some(report) = report {
                     let events = [Event::Delivery(report)];
                     self.decide_and_commit(Target::Incident(id), &events, now).await?;
                 }
+                progress |= self.end(id, effect, &ended).await?;
             }
             if !progress {
                 return Ok(());
@@ -54,25 +56,36 @@ impl<O: Outside> Responder<O> {
     async fn supersede(&self, id: &IncidentId, effect: &PendingEffect, now: Timestamp) -> Result<(), StoreError> {
         let outcome = match self.store.claim(id, effect, now, now + CLAIM).await {
             Ok(claim) => {
-                let ended = Ended { claim, finish: Finish::Superseded, result: "a newer update replaced it", now };
-                self.store.finish(id, &effect.effect, ended).await
+                let result = "a newer update replaced it".to_owned();
+                let ended = Ended { claim, finish: Finish::Superseded, result, now };
+                self.store.finish(id, &effect.effect, &ended).await
             }
             Err(error) => Err(error),
         };
         outcome.or_else(|error| if error.is_conflict() { Ok(()) } else { Err(error) })
     }
 
-    async fn attempt(
+    /// Records the end of an effect. Says whether it was ours to record: if the claim ran out, it is somebody else's.
+    async fn end(&self, id: &IncidentId, effect: &PendingEffect, ended: &Ended) -> Result<bool, StoreError> {
+        match self.store.finish(id, &effect.effect, ended).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Attempts an effect once. `None` when somebody else has it, or it is put off.
+    async fn attempt<'a>(
         &self,
         incident: &Incident,
-        pending: &PendingEffect,
+        pending: &'a PendingEffect,
         now: Timestamp,
-    ) -> Result<Attempted, StoreError> {
+    ) -> Result<Option<Attempted<'a>>, StoreError> {
         let id = &incident.id;
         let claim = match self.store.claim(id, pending, now, now + CLAIM).await {
             Ok(claim) => claim,
             // Somebody else has it.
-            Err(error) if error.is_conflict() => return Ok(Attempted { ended: false, report: None }),
+            Err(error) if error.is_conflict() => return Ok(None),
             Err(error) => return Err(error),
         };
         let Effect { number, created_at, kind: EffectKind::Notify { channel: name, notice } } = &pending.effect;
@@ -87,60 +100,66 @@ impl<O: Outside> Responder<O> {
                 reason: format!("the catalogue has no channel {name} any more"),
             }),
         };
-        let (outcome, said, report) = match result {
+        let report = |result| DeliveryReport {
+            effect: *number,
+            channel: name.clone(),
+            is_page: pending.effect.is_page(),
+            result,
+        };
+        let error = match result {
             Ok(Receipt::Accepted { thread }) => {
-                (Outcome::Ended(Finish::Done), "accepted".to_owned(), thread.map(|thread| Ok(Some(thread))))
+                tracing::info!(incident = %id, effect = number, channel = name, "delivered");
+                let ended = Ended { claim, finish: Finish::Done, result: "accepted".to_owned(), now };
+                let report = thread.map(|thread| report(Ok(Some(thread))));
+                return Ok(Some(Attempted { effect: pending, ended, report }));
             }
-            Err(error) => match error.kind {
-                DeliveryErrorKind::Retry { after } if now.duration_since(*created_at) < GIVE_UP_AFTER => {
-                    let asked = after.and_then(|after| SignedDuration::try_from(after).ok());
-                    // The last attempt is when it is given up, whatever the receiver asks for: another channel waits for it.
-                    let at = (now + retry_after(claim.attempt, asked, &key)).min(*created_at + GIVE_UP_AFTER);
-                    (Outcome::RetryAt(at), error.reason, None)
-                }
-                _ => (Outcome::Ended(Finish::Failed), error.reason.clone(), Some(Err(error.reason))),
-            },
+            Err(error) => error,
         };
-        if outcome == Outcome::Ended(Finish::Done) {
-            tracing::info!(incident = %id, effect = number, channel = name, "delivered");
-        } else {
-            tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason = said, ?outcome, "not delivered");
-        }
-        let recorded = match outcome {
-            Outcome::Ended(finish) => {
-                self.store.finish(id, &pending.effect, Ended { claim, finish, result: &said, now }).await
+        let give_up_at = *created_at + give_up_after(&pending.effect);
+        let retry_at = match error.kind {
+            DeliveryErrorKind::Retry { after } if now < give_up_at => {
+                let asked = after.and_then(|after| SignedDuration::try_from(after).ok());
+                // The last attempt is when it is given up, whatever the receiver asks for: another channel waits for it.
+                Some((now + retry_after(claim.attempt, asked, &key)).min(give_up_at))
             }
-            Outcome::RetryAt(at) => self.store.retry(id, claim, at, &said).await,
+            _ => None,
         };
-        match recorded {
-            Ok(()) => {}
+        tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason = error.reason, ?retry_at, "not delivered");
+        let Some(at) = retry_at else {
+            let ended = Ended { claim, finish: Finish::Failed, result: error.reason.clone(), now };
+            let report = Some(report(Err(error.reason)));
+            return Ok(Some(Attempted { effect: pending, ended, report }));
+        };
+        match self.store.retry(id, claim, at, &error.reason).await {
+            Ok(()) => Ok(None),
             // The claim ran out and somebody else took over: theirs is the report.
-            Err(error) if error.is_conflict() => return Ok(Attempted { ended: false, report: None }),
-            Err(error) => return Err(error),
+            Err(error) if error.is_conflict() => Ok(None),
+            Err(error) => Err(error),
         }
-        let report = report.map(|result| DeliveryReport { effect: *number, channel: name.clone(), result });
-        Ok(Attempted { ended: matches!(outcome, Outcome::Ended(_)), report })
     }
 }
 
 /// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Ended(Finish),
-    RetryAt(Timestamp),
-}
-
-struct Attempted {
-    /// Whether the effect needs no more attempts, so that the next one of its channel may go.
-    ended: bool,
+struct Attempted<'a> {
+    effect: &'a PendingEffect,
+    ended: Ended,
     report: Option<DeliveryReport>,
 }
 
-/// Effects of one channel go in order: only the first of each may be attempted.
-fn first_of_each_channel<'a>(effects: &[&'a PendingEffect]) -> impl Iterator<Item = &'a PendingEffect> {
+/// Effects of one channel go in order: only the first of each may be attempted. But a page does not wait for a message
+/// that nobody waits for and that was put off.
+fn first_of_each_channel<'a>(
+    effects: &[&'a PendingEffect],
+    now: Timestamp,
+) -> impl Iterator<Item = &'a PendingEffect> {
+    let is_overtaken = |effect: &PendingEffect| {
+        let put_off = !effect.effect.is_page() && effect.attempts > 0 && !effect.is_claimed(now);
+        let same = |other: &&&PendingEffect| other.effect.channel() == effect.effect.channel();
+        put_off && effects.iter().filter(same).any(|other| other.effect.is_page())
+    };
     let mut channels: Vec<&str> = Vec::new();
     let mut first = Vec::new();
-    for effect in effects {
+    for effect in effects.iter().filter(|effect| !is_overtaken(effect)) {
         let channel = effect.effect.channel();
         if !channels.contains(&channel) {
             channels.push(channel);

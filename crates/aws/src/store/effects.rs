@@ -56,14 +56,14 @@ pub(super) fn pending_key(number: u32) -> String {
 const PENDING: &str = "pending#";
 
 /// The end of an effect.
-#[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
+#[derive(Clone, Debug)]
+pub struct Ended {
     /// The right to say so.
     pub claim: Claim,
     /// How it ended.
     pub finish: Finish,
     /// What the receiver said.
-    pub result: &'a str,
+    pub result: String,
     /// When.
     pub now: Timestamp,
 }
@@ -155,7 +155,7 @@ impl Store {
     }
 
     /// Says what became of an effect. A conflict means that the claim ran out and somebody else has taken over.
-    pub async fn finish(&self, id: &IncidentId, effect: &Effect, ended: Ended<'_>) -> Result<(), StoreError> {
+    pub async fn finish(&self, id: &IncidentId, effect: &Effect, ended: &Ended) -> Result<(), StoreError> {
         let Ended { claim, finish, result, now } = ended;
         let state = match finish {
             Finish::Done => "done",
@@ -174,7 +174,7 @@ impl Store {
         item.insert("state".to_owned(), text(state));
         item.insert("attempts".to_owned(), number(claim.attempt));
         item.insert("result".to_owned(), text(result));
-        item.insert("finished_at".to_owned(), millis(now));
+        item.insert("finished_at".to_owned(), millis(*now));
         let kept = Put::builder().table_name(&self.journal).set_item(Some(item));
         let request = self
             .client

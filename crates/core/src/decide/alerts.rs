@@ -1,10 +1,12 @@
 //! Alerts: they open an incident, join it, make it worse, and end it.
 
-use super::Deciding;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Deciding, unrecorded_key};
 use crate::alert::{AlertChange, ChangeState, Origin};
 use crate::catalogue::Severity;
-use crate::escalation::NextPage;
-use crate::incident::{Fact, Incident, IncidentId, MAX_BEYOND, MAX_MEMBERS, Member, RECOVERY};
+use crate::escalation::{self, NextPage};
+use crate::incident::{Earlier, Escalation, Fact, Incident, IncidentId, MAX_BEYOND, MAX_MEMBERS, Member, RECOVERY};
 use crate::runbook;
 
 impl Deciding<'_> {
@@ -22,6 +24,21 @@ impl Deciding<'_> {
         }
     }
 
+    /// What was paged while it could not be recorded is closed with the incident, and not paged by a second key.
+    pub(super) fn alert_again(&mut self, change: &AlertChange) -> String {
+        let reason = self.alert(change);
+        let unknown = |incident: &&Incident| incident.is_open() && incident.unrecorded_key.is_none();
+        if change.state == ChangeState::Firing && self.incident.as_ref().filter(unknown).is_some() {
+            let key = unrecorded_key(self.policy, &change.group);
+            self.record(
+                Fact::CameAgain { key },
+                "its record came again, so it may have been paged while nothing could be recorded",
+                Vec::new(),
+            );
+        }
+        reason
+    }
+
     fn opened(&mut self, change: &AlertChange) -> String {
         if let Some(last) = &self.incident {
             let repeated = last.alerts.get(&change.key).is_some_and(|member| change.at <= member.at);
@@ -37,6 +54,7 @@ impl Deciding<'_> {
             severity: change.severity,
             runbook: change.runbook.clone(),
             onset: change.since,
+            earlier: self.incident.as_ref().map(Earlier::after).unwrap_or_default(),
         };
         let Some(incident) = Incident::open(id, &fact, self.now) else {
             return "an incident can only begin with its opening".to_owned();
@@ -87,6 +105,7 @@ impl Deciding<'_> {
         let member = Member::of(change, known);
         let key = change.key.clone();
         self.record(Fact::AlertFired { key, member }, &change.reason, Vec::new());
+        self.fired = true;
         if change.severity > severity {
             return self.raised(change, severity, acknowledged);
         }
@@ -116,9 +135,17 @@ impl Deciding<'_> {
             self.first_page = Some(format!("{} alert: {}", change.level.as_str(), change.reason));
             return reason;
         }
+        if self.hold_back() {
+            return reason;
+        }
+        if let Some(why) = self.release() {
+            self.page_released(&format!("{reason}; {why}"));
+            return reason;
+        }
         let Some(incident) = &self.incident else { return reason };
         let round = incident.escalation.round + 1;
-        let page = NextPage { level: 1, round, started_at: self.now, due_at: self.now };
+        let started_at = if acknowledged { self.now } else { self.began_at(round) };
+        let page = NextPage { level: 1, round, started_at, due_at: self.now };
         // Whoever was woken for this incident and has not answered is not woken again by its rise: they get an update.
         let already: Vec<String> =
             if acknowledged { Vec::new() } else { incident.channels().map(str::to_owned).collect() };
@@ -127,6 +154,18 @@ impl Deciding<'_> {
             self.told.push(reason.clone());
         }
         reason
+    }
+
+    /// When the round that a rise begins is said to have begun: early enough that whoever would have been called next is
+    /// not called later for it.
+    fn began_at(&self, round: u32) -> Timestamp {
+        let now = self.now;
+        let Some(incident) = &self.incident else { return now };
+        let Some(policy) = self.policy.catalogue.policy(incident.severity) else { return now };
+        let position = Escalation { level: 1, round, first_round: round, started_at: now };
+        let next = escalation::next(policy, &position).due_at;
+        let before = incident.wake_at.unwrap_or(next);
+        now.saturating_sub(next.duration_since(before).max(SignedDuration::ZERO)).unwrap_or(now)
     }
 
     fn recovered(&mut self, change: &AlertChange) -> String {

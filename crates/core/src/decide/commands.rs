@@ -18,8 +18,9 @@ impl Deciding<'_> {
         let reason = format!("{by} said so{said}");
         match &command.action {
             Action::Note(text) => {
+                let stale_at = incident.acknowledgement.as_ref().filter(|_| open).map(|_| self.stale_at());
                 self.record(
-                    Fact::Noted { by: by.to_owned(), text: bounded(text, MAX_NOTE) },
+                    Fact::Noted { by: by.to_owned(), text: bounded(text, MAX_NOTE), stale_at },
                     &format!("{by} wrote it down"),
                     Vec::new(),
                 );
@@ -52,7 +53,8 @@ impl Deciding<'_> {
                 if incident.acknowledgement.is_none() {
                     self.acknowledge(by, &reason);
                 }
-                self.record(Fact::StatusChanged { to: *to, by: by.to_owned() }, &reason, Vec::new());
+                let stale_at = self.stale_at();
+                self.record(Fact::StatusChanged { to: *to, by: by.to_owned(), stale_at }, &reason, Vec::new());
                 self.told.push(format!("{by} set it to {to}{said}"));
                 format!("{to}")
             }
@@ -61,7 +63,8 @@ impl Deciding<'_> {
 
     fn acknowledge(&mut self, by: &str, reason: &str) {
         self.send_first_page();
-        self.record(Fact::Acknowledged { by: by.to_owned() }, reason, Vec::new());
+        let stale_at = self.stale_at();
+        self.record(Fact::Acknowledged { by: by.to_owned(), stale_at }, reason, Vec::new());
         let numbers = self.tell(&NoticeKind::Acknowledged { by: by.to_owned() }, reason);
         self.attach(numbers);
     }

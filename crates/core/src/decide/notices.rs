@@ -16,7 +16,7 @@ impl Deciding<'_> {
             .pages
             .iter()
             .filter(|(channel, _)| !spared(channel))
-            .map(|(channel, pages)| (channel.clone(), pages.keys(&incident.id)))
+            .map(|(channel, _)| (channel.clone(), incident.keys(channel)))
             .collect();
         keyed.into_iter().filter_map(|(channel, keys)| self.notify(&channel, kind.clone(), why, keys)).collect()
     }

@@ -1,10 +1,12 @@
 //! Who is called, who next, and what when a message cannot be delivered.
 
+use jiff::Timestamp;
+
 use super::{Deciding, DeliveryReport};
 use crate::alert::bounded;
 use crate::catalogue::SeverityPolicy;
 use crate::escalation::{self, NextPage};
-use crate::incident::{Fact, Page, SlackThread};
+use crate::incident::{Fact, Incident, Page, SlackThread};
 use crate::message::{NoticeKind, format_seconds};
 
 /// The most bytes of an id that a receiver returns.
@@ -13,19 +15,64 @@ const MAX_RECEIPT: usize = 60;
 impl Deciding<'_> {
     pub(super) fn wake(&mut self) -> String {
         let Some(incident) = &self.incident else { return "no such incident".to_owned() };
-        if !incident.needs_acknowledgement() {
-            return "acknowledged or resolved: nobody is waiting".to_owned();
+        if !incident.is_open() {
+            return "resolved: nobody is waiting".to_owned();
+        }
+        if let Some(acknowledgement) = &incident.acknowledgement {
+            let by = acknowledgement.by.clone();
+            let due = incident.wake_at.is_some_and(|at| at <= self.now);
+            return if due { self.went_stale(&by) } else { "acknowledged: nobody is waiting".to_owned() };
         }
         let now = self.now;
         if incident.wake_at.is_some_and(|at| at > now) {
             return "not yet due".to_owned();
         }
+        if self.hold_back() {
+            return "held back".to_owned();
+        }
+        if let Some(why) = self.release() {
+            self.page_released(&why);
+            return why;
+        }
         if self.page_due("") { "escalated".to_owned() } else { "nothing was due".to_owned() }
     }
 
+    /// Somebody acknowledged and was not heard of again: they may have fallen asleep over it.
+    fn went_stale(&mut self, by: &str) -> String {
+        let why = format!("{by} acknowledged it, and was not heard of for too long");
+        self.record(Fact::WentStale { by: by.to_owned() }, &why, Vec::new());
+        if self.hold_back() {
+            return why;
+        }
+        let Some(incident) = &self.incident else { return why };
+        let page = NextPage { level: 1, round: incident.escalation.round + 1, started_at: self.now, due_at: self.now };
+        self.page(&page, &why, &[]);
+        why
+    }
+
+    /// When an acknowledgement of now is relied on no longer, if nothing more is heard.
+    pub(super) fn stale_at(&self) -> Timestamp {
+        let policy = self.incident.as_ref().and_then(|incident| self.policy.catalogue.policy(incident.severity));
+        policy.map_or(self.now, |policy| escalation::stale_at(policy, self.now))
+    }
+
     pub(super) fn send_first_page(&mut self) {
-        if let Some(why) = self.first_page.take() {
+        if let Some(why) = self.first_page.take()
+            && !self.hold_back()
+        {
             self.page_due(&why);
+        }
+    }
+
+    /// Looks again at what is held back, after something has changed that may end the reason.
+    pub(super) fn reconsider(&mut self) {
+        let held = |incident: &Incident| incident.held.is_some() && incident.needs_acknowledgement();
+        let concerned = self.fired && self.incident.as_ref().is_some_and(held);
+        if concerned
+            && !self.hold_back()
+            && let Some(why) = self.release()
+        {
+            self.page_released(&why);
         }
     }
 
@@ -78,8 +125,7 @@ impl Deciding<'_> {
         let catalogue = self.policy.catalogue;
         let team = &escalation::level(catalogue.policy(incident.severity)?, level)?.team;
         let team = catalogue.teams.get(team).map_or(team, |team| &team.title).clone();
-        let pages = incident.pages.get(channel).cloned().unwrap_or_default();
-        let key = pages.next_key(&incident.id, level, round);
+        let key = incident.next_key(channel, level, round);
         self.paged.insert(channel.to_owned());
         self.notify(channel, NoticeKind::Page { level, round, team }, why, vec![key])
     }
@@ -101,19 +147,20 @@ impl Deciding<'_> {
             }
             Err(reason) => {
                 self.record(Fact::DeliveryFailed { effect, channel: channel.clone() }, reason, Vec::new());
-                self.fall_back(effect, &channel)
+                if report.is_page {
+                    self.fall_back(&channel)
+                } else {
+                    format!("{channel} failed, but called nobody, so no other channel is tried")
+                }
             }
         }
     }
 
     /// A channel failed for good: whoever waits for an acknowledgement is tried elsewhere.
-    fn fall_back(&mut self, effect: u32, failed: &str) -> String {
+    fn fall_back(&mut self, failed: &str) -> String {
         let Some(incident) = &self.incident else { return String::new() };
         if !incident.needs_acknowledgement() {
             return format!("{failed} failed; nobody is waited for, so no other channel is tried");
-        }
-        if incident.pages.get(failed).is_none_or(|pages| pages.effect != Some(effect)) {
-            return format!("{failed} failed, but not with its latest page, so no other channel is tried");
         }
         let (level, round) = (incident.escalation.level.max(1), incident.escalation.round);
         let used = |channel: &str| {

@@ -1,3 +1,4 @@
+mod holds;
 mod properties;
 mod stories;
 
@@ -10,6 +11,7 @@ use crate::metric::{Dimensions, Unit};
 /// An incident that lives through events, with time moved by hand. After each decision it checks what must always hold.
 struct Story {
     catalogue: Catalogue,
+    around: Around,
     now: Timestamp,
     incident: Option<Incident>,
     /// The journal of the incident.
@@ -62,7 +64,8 @@ impl Story {
     fn new() -> Self {
         let now = "2026-11-23T03:00:00Z".parse().unwrap();
         let (said, outcomes) = (Vec::new(), Vec::new());
-        Self { catalogue: catalogue(), now, incident: None, journal: Vec::new(), effects: Vec::new(), said, outcomes }
+        let (catalogue, around) = (catalogue(), Around::default());
+        Self { catalogue, around, now, incident: None, journal: Vec::new(), effects: Vec::new(), said, outcomes }
     }
 
     fn pass(&mut self, minutes: i64) {
@@ -71,7 +74,7 @@ impl Story {
 
     /// Decides, takes over what was decided, and returns how many events were consumed.
     fn decide(&mut self, events: &[Event]) -> usize {
-        let policy = Policy { catalogue: &self.catalogue, environment: "production" };
+        let policy = Policy { catalogue: &self.catalogue, environment: "production", around: &self.around };
         let decision = decide(policy, self.incident.as_ref(), events, self.now);
         let another = decision.incident.as_ref().map(|incident| &incident.id) != self.incident.as_ref().map(|i| &i.id);
         check_decision(self.incident.as_ref().filter(|_| !another), &decision);
@@ -121,8 +124,9 @@ impl Story {
             let EffectKind::Notify { notice, .. } = &effect.kind;
             effect.channel() == channel && matches!(notice.kind, NoticeKind::Page { .. })
         };
-        let effect = self.effects.iter().rev().find(is_page).map_or(0, |effect| effect.number);
-        self.decide_all(&[Event::Delivery(DeliveryReport { effect, channel: channel.to_owned(), result })]);
+        let effect = self.effects.iter().rev().find(is_page);
+        let (effect, is_page) = (effect.map_or(0, |effect| effect.number), effect.is_some());
+        self.decide_all(&[Event::Delivery(DeliveryReport { effect, channel: channel.to_owned(), is_page, result })]);
     }
 
     fn incident(&self) -> &Incident {
@@ -158,7 +162,7 @@ impl Story {
             let longest = SignedDuration::from_secs(longest.max().unwrap().into()).max(SignedDuration::from_hours(24));
             assert!(incident.wake_at.unwrap() <= self.now + longest, "{:?}", incident.wake_at);
         } else {
-            assert_eq!(incident.wake_at, None);
+            assert_eq!(incident.wake_at.is_some(), incident.is_open());
         }
         assert_eq!(incident.is_open(), incident.resolution.is_none());
         let numbers: Vec<u32> = self.journal.iter().map(|entry| entry.number).collect();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Member, SlackThread, Status};
+use super::{Earlier, Hold, Member, SlackThread, Status};
 use crate::alert::{AlertKey, GroupKey};
 use crate::catalogue::Severity;
 
@@ -34,6 +34,9 @@ pub enum Fact {
         runbook: Option<String>,
         /// When the alert fired.
         onset: Timestamp,
+        /// What its group went through before.
+        #[serde(default)]
+        earlier: Earlier,
     },
     /// An alert fires, for the first time, again, or worse.
     AlertFired {
@@ -78,8 +81,27 @@ pub enum Fact {
         /// The page on the other.
         page: Page,
     },
+    /// The record of one of its alerts came a second time: people may have been paged while nothing could be recorded.
+    CameAgain {
+        /// The key of such a page.
+        key: String,
+    },
+    /// Nobody is called, for this reason.
+    Held {
+        /// The reason.
+        hold: Hold,
+    },
+    /// Nothing holds the page back any longer.
+    Released {},
     /// Somebody is on it.
     Acknowledged {
+        /// Who.
+        by: String,
+        /// When that is relied on no longer, if they say nothing more.
+        stale_at: Timestamp,
+    },
+    /// Whoever was on it has said nothing for too long.
+    WentStale {
         /// Who.
         by: String,
     },
@@ -89,6 +111,8 @@ pub enum Fact {
         to: Status,
         /// Who.
         by: String,
+        /// When that is relied on no longer, if they say nothing more.
+        stale_at: Timestamp,
     },
     /// Somebody wrote something down.
     Noted {
@@ -96,6 +120,9 @@ pub enum Fact {
         by: String,
         /// What.
         text: String,
+        /// When that is relied on no longer; `None` where nobody has acknowledged.
+        #[serde(default)]
+        stale_at: Option<Timestamp>,
     },
     /// It is over.
     Resolved {

@@ -45,18 +45,75 @@ fn only_an_id_is_an_id() {
 
 #[test]
 fn every_page_has_a_key_of_its_own_and_the_first_has_the_incidents_id() {
-    let id = IncidentId::parse("INC-1").unwrap();
-    let mut pages = Pages::default();
-    assert_eq!((pages.next_key(&id, 1, 0), pages.keys(&id)), ("INC-1".to_owned(), vec![]));
-    pages.add(1, 0, Some(1));
-    assert_eq!((pages.next_key(&id, 2, 0), pages.keys(&id)), ("INC-1/2.0".to_owned(), vec!["INC-1".to_owned()]));
-    pages.add(2, 0, Some(2));
-    assert_eq!(pages.keys(&id), ["INC-1", "INC-1/2.0"]);
+    let mut incident = incident();
+    let none: [&str; 0] = [];
+    assert_eq!(incident.keys("phone"), none);
+    assert_eq!(incident.next_key("phone", 1, 0), "INC-1");
+    incident.paged("phone", 1, 0, Some(&1));
+    assert_eq!(incident.keys("phone"), ["INC-1"]);
+    assert_eq!(incident.next_key("phone", 2, 0), "INC-1/2.0");
+    incident.paged("phone", 2, 0, Some(&2));
+    assert_eq!(incident.keys("phone"), ["INC-1", "INC-1/2.0"]);
     for round in 1..1000 {
-        pages.add(1, round, None);
+        incident.paged("phone", 1, round, None);
     }
-    let keys = pages.keys(&id);
+    let keys = incident.keys("phone");
     assert_eq!((keys.len(), keys[0].as_str(), keys[59].as_str()), (Pages::MAX, "INC-1", "INC-1/1.999"));
+    assert_eq!(incident.keys("slack"), none);
+}
+
+#[test]
+fn the_first_page_joins_the_key_of_one_that_was_sent_without_a_record() {
+    let came_again = |number| Entry {
+        number,
+        at: now(),
+        fact: Fact::CameAgain { key: "s/api".to_owned() },
+        reason: "again".to_owned(),
+        effects: Vec::new(),
+    };
+    let mut before = incident();
+    before.apply(&came_again(2));
+    assert_eq!(before.next_key("phone", 1, 0), "s/api");
+    before.paged("phone", 1, 0, Some(&1));
+    assert_eq!(before.next_key("phone", 2, 0), "INC-1/2.0");
+    before.paged("phone", 2, 0, Some(&2));
+    assert_eq!(before.keys("phone"), ["s/api", "INC-1/2.0"]);
+    // Paged with a record, and only then known to have been paged without one.
+    let mut after = incident();
+    after.paged("phone", 1, 0, Some(&1));
+    after.apply(&came_again(2));
+    after.paged("phone", 2, 0, Some(&2));
+    assert_eq!(after.keys("phone"), ["INC-1", "s/api", "INC-1/2.0"]);
+}
+
+#[test]
+fn what_a_group_went_through_is_handed_on_and_bounded() {
+    let mut incident = incident();
+    for minute in 1..=30 {
+        let earlier = Earlier::after(&incident);
+        incident = Incident { opened_at: Timestamp::from_second(minute * 60).unwrap(), earlier, ..incident };
+    }
+    let minutes: Vec<i64> = incident.earlier.opened.iter().map(|at| at.as_second() / 60).collect();
+    assert_eq!(minutes, (20..30).collect::<Vec<_>>());
+    assert_eq!(incident.earlier.paged, None);
+    incident.escalation.level = 2;
+    assert_eq!(Earlier::after(&incident).paged, Some(incident.escalation.started_at));
+}
+
+fn now() -> Timestamp {
+    "2026-11-23T03:00:00Z".parse().unwrap()
+}
+
+fn incident() -> Incident {
+    let opened = Fact::Opened {
+        group: GroupKey::named("api"),
+        title: "a is high".to_owned(),
+        severity: Severity::Sev2,
+        runbook: None,
+        onset: now(),
+        earlier: Earlier::default(),
+    };
+    Incident::open(IncidentId::parse("INC-1").unwrap(), &opened, now()).unwrap()
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn check(alerts: &[(Severity, i64, Option<&str>)], expected: Option<&str>) {
         title: first.title.clone(),
         severity: first.severity,
         runbook: None,
+        earlier: crate::incident::Earlier::default(),
         onset: first.since,
     };
     let mut incident = Incident::open(IncidentId::parse("INC-1").unwrap(), &opened, at(0)).unwrap();

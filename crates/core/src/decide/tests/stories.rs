@@ -172,7 +172,7 @@ fn an_acknowledgement_stops_the_escalation_and_tells_pagerduty_on_every_key() {
     story.wakes();
     story.command(Action::Acknowledge);
     story.said(&["pagerduty acknowledged alice INC,INC/2.0,INC/3.0", "slack acknowledged alice INC,INC/2.0,INC/3.0"]);
-    story.pass(600);
+    story.pass(59);
     story.wakes();
     story.nothing("nobody is waiting");
     story.command(Action::Acknowledge);
@@ -335,7 +335,7 @@ fn commands_on_an_open_incident() {
     assert_eq!(story.why(), "alice: db is slow");
     story.command(Action::Status(Status::Investigating));
     story.said(&["slack acknowledged alice INC", "slack update INC"]);
-    assert_eq!((story.incident().status, story.incident().wake_at), (Status::Investigating, None));
+    assert_eq!((story.incident().status, story.incident().acknowledgement.is_some()), (Status::Investigating, true));
     story.command(Action::Status(Status::Investigating));
     story.nothing("it is investigating already");
     for status in [Status::Detected, Status::Acknowledged, Status::Resolved] {
@@ -420,10 +420,10 @@ fn a_failed_update_wakes_nobody() {
     story.fires("a", Sev3);
     story.fires("b", Sev3);
     let update = story.effects.last().unwrap().number;
-    let report = DeliveryReport { effect: update, channel: "slack".to_owned(), result: Err("down".to_owned()) };
+    let report = DeliveryReport { effect: update, channel: "slack".to_owned(), is_page: false, result: Err("down".to_owned()) };
     story.decide(&[Event::Delivery(report)]);
     story.said(&[]);
-    assert!(story.outcomes[0].reason.contains("not with its latest page"));
+    assert!(story.outcomes[0].reason.contains("called nobody"));
 }
 
 #[test]

@@ -1,0 +1,106 @@
+use super::*;
+use crate::catalogue::Window;
+
+fn now() -> Timestamp {
+    "2026-11-23T03:00:00Z".parse().unwrap()
+}
+
+fn later(minutes: i64) -> Timestamp {
+    now() + jiff::SignedDuration::from_mins(minutes)
+}
+
+fn rule(name: &str) -> Matcher {
+    Matcher { rule: Some(name.to_owned()), ..Matcher::default() }
+}
+
+fn silence(matcher: Matcher, minutes: i64) -> Silence {
+    Silence {
+        schema: SCHEMA,
+        id: format!("SIL-{minutes}"),
+        matcher,
+        alerts: BTreeSet::new(),
+        from: now(),
+        until: later(minutes),
+        by: "alice".to_owned(),
+        why: "a known fault".to_owned(),
+        sev1: false,
+    }
+}
+
+fn id_of(silences: &[Silence], severity: Severity, alerts: &[&str], now: Timestamp) -> Option<String> {
+    let none = Dimensions::new();
+    let keys: Vec<AlertKey> = alerts.iter().map(|name| AlertKey::new(name, &none, None)).collect();
+    let firing: Vec<_> = keys.iter().map(|key| (key, &none)).collect();
+    let subject = Subject { group: &GroupKey::named("api"), severity, firing: &firing };
+    quiet(subject, silences, &[], now).map(|quiet| quiet.id)
+}
+
+#[test]
+fn what_fires_is_silenced_only_when_all_of_it_is() {
+    let silences = [silence(rule("a"), 60), silence(rule("b"), 30)];
+    for (alerts, expected) in [
+        (&["a"][..], Some("SIL-60")),
+        (&["b"], Some("SIL-30")),
+        (&["a", "b"], Some("SIL-30")),
+        (&["a", "c"], None),
+        (&["c"], None),
+        // Nothing fires: nothing is to be called for, and no silence is the reason.
+        (&[], None),
+    ] {
+        assert_eq!(id_of(&silences, Severity::Sev2, alerts, now()).as_deref(), expected, "{alerts:?}");
+    }
+}
+
+#[test]
+fn a_silence_lasts_from_its_begin_to_before_its_end_and_the_longest_counts() {
+    let silences = [silence(rule("a"), 60), silence(rule("*"), 90)];
+    assert_eq!(id_of(&silences, Severity::Sev2, &["a"], now()).as_deref(), Some("SIL-90"));
+    assert_eq!(id_of(&silences[..1], Severity::Sev2, &["a"], later(60)), None);
+    assert_eq!(id_of(&silences[..1], Severity::Sev2, &["a"], later(-1)), None);
+}
+
+#[test]
+fn a_sev1_is_silenced_only_by_what_was_made_for_it() {
+    let mut silences = [silence(rule("a"), 60)];
+    assert_eq!(id_of(&silences, Severity::Sev1, &["a"], now()), None);
+    silences[0].sev1 = true;
+    assert_eq!(id_of(&silences, Severity::Sev1, &["a"], now()).as_deref(), Some("SIL-60"));
+}
+
+#[test]
+fn a_silence_of_some_alerts_fits_only_those_and_one_of_nothing_fits_nothing() {
+    let mut some = silence(Matcher::default(), 60);
+    assert_eq!(id_of(&[some.clone()], Severity::Sev2, &["a"], now()), None);
+    some.alerts.insert(AlertKey::new("a", &Dimensions::new(), None));
+    assert_eq!(id_of(&[some.clone()], Severity::Sev2, &["a"], now()).as_deref(), Some("SIL-60"));
+    assert_eq!(id_of(&[some], Severity::Sev2, &["b"], now()), None);
+}
+
+#[test]
+fn a_maintenance_is_a_silence_by_the_clock() {
+    let maintenance = Maintenance {
+        name: "upgrade".to_owned(),
+        matcher: Matcher { group: Some("api".to_owned()), ..Matcher::default() },
+        window: Window::Once { from: now(), until: later(10) },
+        by: "platform".to_owned(),
+        why: "a new database".to_owned(),
+        sev1: false,
+    };
+    let (key, none, group) = (AlertKey::new("a", &Dimensions::new(), None), Dimensions::new(), GroupKey::named("api"));
+    let firing = [(&key, &none)];
+    let subject = Subject { group: &group, severity: Severity::Sev3, firing: &firing };
+    let quiet = |now| super::quiet(subject, &[], std::slice::from_ref(&maintenance), now);
+    assert_eq!(
+        quiet(now()).unwrap().reason,
+        "maintenance upgrade by platform until 2026-11-23 03:10 UTC: a new database"
+    );
+    assert_eq!(quiet(later(10)), None);
+}
+
+#[test]
+fn the_same_request_has_the_same_id() {
+    let id = |by| Silence::id_for(&rule("a"), &BTreeSet::new(), by, now());
+    assert_eq!(id("alice"), id("alice"));
+    assert_ne!(id("alice"), id("bob"));
+    assert!(id("alice").starts_with("SIL-20261123-"));
+}
