@@ -200,21 +200,27 @@ impl<O: Outside> Responder<O> {
                 return Ok(None);
             };
             let changed = !decision.entries.is_empty();
-            if changed {
-                let commit = Commit {
-                    before: before.as_ref(),
-                    after: &incident,
-                    entries: &decision.entries,
-                    effects: &decision.effects,
-                };
-                match self.store.commit(commit).await {
-                    Ok(()) => {}
-                    Err(error) if error.is_conflict() && conflicts < MAX_CONFLICTS => {
-                        conflicts += 1;
-                        continue;
-                    }
-                    Err(error) => return Err(error),
+            let once = events.iter().find_map(Event::once);
+            let written = if changed {
+                let (entries, effects) = (&decision.entries, &decision.effects);
+                self.store.commit(Commit { before: before.as_ref(), after: &incident, entries, effects, once }).await
+            } else if let Some(once) = once {
+                self.store.note_once(&incident.id, once).await
+            } else {
+                Ok(())
+            };
+            match written {
+                Ok(()) => {}
+                Err(error @ StoreError::CarriedOut) => {
+                    tracing::info!(incident = %incident.id, once, "refused: carried out already");
+                    let (incident, reasons) = (before.unwrap_or(incident), vec![error.to_string()]);
+                    return Ok(Some(Decided { incident, changed: false, consumed: events.len(), reasons }));
                 }
+                Err(error) if error.is_conflict() && conflicts < MAX_CONFLICTS => {
+                    conflicts += 1;
+                    continue;
+                }
+                Err(error) => return Err(error),
             }
             tracing::info!(incident = %incident.id, severity = %incident.severity, status = %incident.status, changed, ?reasons, "decided");
             let consumed = reasons.len();

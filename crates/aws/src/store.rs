@@ -35,6 +35,9 @@ pub enum StoreError {
         /// What was tried.
         operation: &'static str,
     },
+    /// A command that is carried out once was carried out before.
+    #[error("this was carried out already")]
+    CarriedOut,
     /// The item was written by a newer version of the suite, and is left alone.
     #[error("{what} has schema {found}, which is newer than this version's; it is left as it is")]
     NewerSchema {

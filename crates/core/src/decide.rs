@@ -46,6 +46,16 @@ pub enum Event {
     Delivery(DeliveryReport),
 }
 
+impl Event {
+    /// The name under which it is carried out once.
+    pub fn once(&self) -> Option<&str> {
+        match self {
+            Self::Command(command) => command.once.as_deref(),
+            Self::Alert(_) | Self::Wake | Self::Delivery(_) => None,
+        }
+    }
+}
+
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -57,6 +67,9 @@ pub struct Command {
     pub by: String,
     /// Words that go with it.
     pub text: Option<String>,
+    /// Names this very interaction, where it can be sent again by somebody who only overheard it: a command with the same
+    /// name is carried out once.
+    pub once: Option<String>,
 }
 
 /// What a command does.

@@ -1,6 +1,6 @@
 //! Heads, journals and the locks of groups.
 
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
 use futures_util::future::try_join_all;
@@ -26,6 +26,8 @@ pub struct Commit<'a> {
     pub entries: &'a [Entry],
     /// New effects.
     pub effects: &'a [Effect],
+    /// The name of the command that caused it, if that is carried out once: [`StoreError::CarriedOut`] otherwise.
+    pub once: Option<&'a str>,
 }
 
 /// An item of the journal.
@@ -89,8 +91,28 @@ impl Store {
             item.insert("due_at".to_owned(), millis(effect.created_at));
             writes.push(self.journal_put(commit.after, item));
         }
+        // Last, so that its place among the reasons of a refusal is known.
+        writes.extend(commit.once.map(|once| self.journal_put(commit.after, once_item(once))));
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
-        request.send().await.map(drop).map_err(|error| transaction_failure("writing an incident", error))
+        request.send().await.map(drop).map_err(|error| {
+            // Whatever else is refused with it: a command that was carried out is not tried again.
+            if commit.once.is_some() && error.as_service_error().is_some_and(last_write_was_refused) {
+                return StoreError::CarriedOut;
+            }
+            transaction_failure("writing an incident", error)
+        })
+    }
+
+    /// Notes that a command was carried out that changed nothing, so that it cannot be repeated when it would.
+    pub async fn note_once(&self, id: &IncidentId, once: &str) -> Result<(), StoreError> {
+        let mut item = once_item(once);
+        item.insert("incident_id".to_owned(), text(id.as_str()));
+        let request = self.client.put_item().table_name(&self.journal).set_item(Some(item));
+        let request = request.condition_expression("attribute_not_exists(incident_id)");
+        request.send().await.map(drop).map_err(|error| match error.code() {
+            Some("ConditionalCheckFailedException") => StoreError::CarriedOut,
+            _ => failure("noting a command", error),
+        })
     }
 
     fn head_write(&self, commit: &Commit<'_>) -> Result<TransactWriteItem, StoreError> {
@@ -243,6 +265,7 @@ impl Store {
             .consistent_read(true);
         let items = request.into_paginator().items().send().collect::<Result<Vec<Item>, _>>().await;
         let mut items = items.map_err(|error| failure("reading a journal", error))?;
+        items.retain(|item| !read_text(item, "entry").is_some_and(|entry| entry.starts_with(ONCE)));
         items.sort_by(|a, b| {
             let key = |item: &Item| {
                 let (kind, number) =
@@ -271,6 +294,14 @@ pub(super) fn effect_key(number: u32) -> String {
     format!("effect#{number:06}")
 }
 
+/// Begins the key of a command that was carried out once. Such an item has nothing else to say.
+const ONCE: &str = "once#";
+
+fn once_item(once: &str) -> Item {
+    let (key, schema) = (format!("{ONCE}{once}"), number(SCHEMA));
+    Item::from([("entry".to_owned(), text(key)), ("schema".to_owned(), schema)])
+}
+
 fn lock_key(group: &GroupKey) -> String {
     format!("group#{group}")
 }
@@ -294,6 +325,12 @@ fn is_conflict(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
     let codes: Vec<&str> = canceled.cancellation_reasons().iter().filter_map(|reason| reason.code()).collect();
     codes.iter().any(|code| matches!(*code, "ConditionalCheckFailed" | "TransactionConflict"))
+}
+
+/// `DynamoDB` gives a reason for each write of a transaction, in their order, `None` for those that it would have made.
+fn last_write_was_refused(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
+    canceled.cancellation_reasons().last().and_then(|reason| reason.code()) == Some("ConditionalCheckFailed")
 }
 
 impl JournalItem {

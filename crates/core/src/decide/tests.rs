@@ -115,7 +115,13 @@ impl Story {
     fn command(&mut self, action: Action) {
         let incident =
             self.incident.as_ref().map_or(IncidentId::parse("INC-0").unwrap(), |incident| incident.id.clone());
-        self.decide_all(&[Event::Command(Command { incident, action, by: "alice".to_owned(), text: None })]);
+        self.decide_all(&[Event::Command(Command {
+            incident,
+            action,
+            by: "alice".to_owned(),
+            text: None,
+            once: None,
+        })]);
     }
 
     /// Reports what became of the latest page on a channel, or of its latest message where it was never paged.

@@ -10,6 +10,9 @@ use crate::incident::{IncidentId, RECOVERY, Status};
 const MAX_BY: usize = 80;
 const MAX_TEXT: usize = 2000;
 
+/// The most bytes of the name under which a command is carried out once: it becomes part of a key.
+const MAX_ONCE: usize = 80;
+
 pub(super) fn parse(event: &Value) -> Result<Command, String> {
     let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     let incident = text("incident_id").ok_or("a command needs incident_id, such as \"INC-20261123-0f3a9c1d\"")?;
@@ -38,5 +41,15 @@ pub(super) fn parse(event: &Value) -> Result<Command, String> {
         }
     };
     let text = if matches!(action, Action::Note(_)) { None } else { words };
-    Ok(Command { incident, action, by, text })
+    Ok(Command { incident, action, by, text, once: once(event)? })
+}
+
+/// A name that cannot be kept is no name to ignore: without it the command could be repeated.
+fn once(event: &Value) -> Result<Option<String>, String> {
+    let Some(once) = event.get("once").filter(|once| !once.is_null()) else { return Ok(None) };
+    let plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_:=.".contains(&byte));
+    let fits = |text: &&str| (1..=MAX_ONCE).contains(&text.len());
+    let once = once.as_str().filter(fits).filter(plain);
+    let once = once.ok_or_else(|| format!("once is 1 to {MAX_ONCE} letters, digits and -_:=."))?;
+    Ok(Some(once.to_owned()))
 }

@@ -498,7 +498,7 @@ fn who_gives_a_command_is_data() {
     story.fires("a", Sev3);
     let incident = story.incident().id.clone();
     let (by, text) = ("\u{202e}x".repeat(5000), Some("y\u{0}".repeat(5000)));
-    story.decide_all(&[Event::Command(Command { incident, action: Action::Acknowledge, by, text })]);
+    story.decide_all(&[Event::Command(Command { incident, action: Action::Acknowledge, by, text, once: None })]);
     let by = &story.incident().acknowledgement.as_ref().unwrap().by;
     assert!(by.starts_with(" x x") && by.len() <= 80, "{by:?}");
 }

@@ -16,7 +16,7 @@ fn every_command() {
         let mut event = json!({"incident_id": ID, "by": " alice "});
         event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let incident = IncidentId::parse(ID).unwrap();
-        let expected = Command { incident, action, by: "alice".to_owned(), text: text.map(str::to_owned) };
+        let expected = Command { incident, action, by: "alice".to_owned(), text: text.map(str::to_owned), once: None };
         assert_eq!(read(&event), Incoming::Command(expected), "{event}");
     };
     check(json!({"command": "acknowledge"}), Action::Acknowledge, None);
@@ -61,4 +61,20 @@ fn the_words_of_a_command_are_bounded() {
     let event = json!({"command": "resolve", "incident_id": ID, "by": long, "text": long});
     let Incoming::Command(command) = read(&event) else { panic!() };
     assert!(command.by.len() <= 80 && command.text.unwrap().len() <= 2000);
+}
+
+#[test]
+fn a_command_may_have_a_name_under_which_it_is_carried_out_once() {
+    let named = |once: Value| json!({"command": "resolve", "incident_id": ID, "by": "alice", "once": once});
+    for once in ["slack:0f3a9c1d", "a", &"-_:=.".repeat(16)] {
+        let Incoming::Command(command) = read(&named(json!(once))) else { panic!("{once}") };
+        assert_eq!(command.once.as_deref(), Some(once));
+    }
+    let Incoming::Command(command) = read(&named(Value::Null)) else { panic!() };
+    assert_eq!(command.once, None);
+    // Carrying such a command out without its name would let it be repeated.
+    for once in [json!(""), json!("a#b"), json!("é"), json!("a b"), json!("a".repeat(81)), json!(7), json!(["a"])] {
+        let Incoming::BadCommand(reason) = read(&named(once.clone())) else { panic!("{once}") };
+        assert!(reason.contains("once is 1 to 80"), "{reason}");
+    }
 }
