@@ -1,6 +1,7 @@
 //! The ways to reach people. Each delivery is one attempt: whether and when to try again is the caller's decision,
 //! and [`DeliveryErrorKind`] is what it needs for that.
 
+mod check;
 mod pagerduty;
 mod slack;
 
@@ -169,6 +170,16 @@ async fn publish<P: Outside>(
             Err(DeliveryError { kind, reason: bounded(&format!("topic {topic}: {}", error.reason), MAX_REASON_BYTES) })
         }
     }
+}
+
+async fn publish_text<P: Outside>(outside: &P, topic: &str, subject: &str, body: &str) -> Result<(), DeliveryError> {
+    let publication =
+        Publication { subject: Some(subject.to_owned()), body: body.to_owned(), attributes: BTreeMap::new() };
+    outside.publish(topic, &publication).await.map_err(|error| {
+        let kind =
+            if error.retryable { DeliveryErrorKind::Retry { after: None } } else { DeliveryErrorKind::Permanent };
+        DeliveryError { kind, reason: bounded(&format!("topic {topic}: {}", error.reason), MAX_REASON_BYTES) }
+    })
 }
 
 /// How one request ended.

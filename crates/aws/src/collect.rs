@@ -196,4 +196,9 @@ impl Outside for Aws {
         let arn = format!("{}{topic}{}", self.topic_arn_prefix, self.topic_suffix);
         sns::publish(self.sns(), &arn, publication).await
     }
+
+    async fn check_topic(&self, topic: &str, sms: bool) -> Result<Vec<String>, String> {
+        let arn = format!("{}{topic}{}", self.topic_arn_prefix, self.topic_suffix);
+        sns::check(self.sns(), &arn, sms).await
+    }
 }

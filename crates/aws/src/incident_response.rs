@@ -1,6 +1,11 @@
 //! The incident-response handler: load, decide, commit, claim, perform, mark done.
 
+mod around;
+mod audit;
+mod daily;
+mod heartbeat;
 mod perform;
+mod silences;
 mod unrecorded;
 
 use std::collections::BTreeMap;
@@ -11,7 +16,7 @@ use jiff::Timestamp;
 use monitoring_core::alert::incoming::{self, Context, Incoming, Record};
 use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
-use monitoring_core::decide::{Command, Event, Policy, decide};
+use monitoring_core::decide::{Around, Command, Decision, Event, Policy, decide};
 use monitoring_core::incident::{Incident, IncidentId};
 use serde::Serialize;
 use serde_json::Value;
@@ -104,21 +109,38 @@ impl<O: Outside> Responder<O> {
         match incoming::parse(event, Context { catalogue: &self.catalogue, suffix: &suffix, now }) {
             Incoming::Records { from_queue, records } => self.records(records, from_queue, now).await,
             Incoming::Tick => Ok(self.tick(now).await?),
+            Incoming::Daily => Ok(self.daily(now).await),
             Incoming::Command(command) => self.command(command, now).await,
+            Incoming::Silence(request) => self.silence(request, now).await,
             Incoming::BadCommand(reason) => Err(HandleError::Refused(reason)),
         }
     }
 
     /// Takes one change in that did not come as an event.
     pub async fn take_in(&self, change: AlertChange, now: Timestamp) -> Result<Vec<Touched>, HandleError> {
+        match self.change(change.clone(), now).await {
+            Ok(touched) => Ok(touched),
+            Err(error) => {
+                self.page_unrecorded(&[Self::alone(change)], &error, now).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn change(&self, change: AlertChange, now: Timestamp) -> Result<Vec<Touched>, StoreError> {
         let group = change.group.clone();
-        let record = Record { message_id: None, receive_count: 1, change: None, note: None };
-        Ok(self.group(&group, &[(record, change)], now).await?)
+        self.group(&group, &[Self::alone(change)], now).await
+    }
+
+    /// A change that no record brought.
+    fn alone(change: AlertChange) -> (Record, AlertChange) {
+        (Record::alone(None, None), change)
     }
 
     async fn records(&self, records: Vec<Record>, from_queue: bool, now: Timestamp) -> Result<Response, HandleError> {
         let mut response = Response::default();
         let mut groups: BTreeMap<GroupKey, Vec<(Record, AlertChange)>> = BTreeMap::new();
+        let canary = records.iter().filter_map(|record| record.canary).max();
         for record in records {
             if let Some(note) = &record.note {
                 tracing::warn!(message_id = record.message_id, note, "a record says nothing that is known");
@@ -151,6 +173,9 @@ impl<O: Outside> Responder<O> {
                 }
             }
         }
+        if let Some(sent_at) = canary {
+            response.notes.extend(self.heartbeat(sent_at, now).await);
+        }
         response.incidents.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(response)
     }
@@ -162,9 +187,9 @@ impl<O: Outside> Responder<O> {
         members: &[(Record, AlertChange)],
         now: Timestamp,
     ) -> Result<Vec<Touched>, StoreError> {
-        let mut changes: Vec<&AlertChange> = members.iter().map(|(_, change)| change).collect();
-        changes.sort_by_key(|change| (change.at, std::cmp::Reverse(change.severity)));
-        let events: Vec<Event> = changes.into_iter().cloned().map(Event::Alert).collect();
+        let mut members: Vec<&(Record, AlertChange)> = members.iter().collect();
+        members.sort_by_key(|(_, change)| (change.at, std::cmp::Reverse(change.severity)));
+        let events: Vec<Event> = members.into_iter().map(|(record, change)| event_of(record, change.clone())).collect();
         let mut touched: Vec<Touched> = Vec::new();
         let mut rest = events.as_slice();
         while !rest.is_empty() {
@@ -186,14 +211,14 @@ impl<O: Outside> Responder<O> {
         events: &[Event],
         now: Timestamp,
     ) -> Result<Option<Decided>, StoreError> {
-        let policy = Policy { catalogue: &self.catalogue, environment: &self.environment };
         let mut conflicts = 0;
         loop {
             let before = match target {
                 Target::Group(group) => self.store.latest(group).await?,
                 Target::Incident(id) => self.store.incident(id).await?,
             };
-            let decision = decide(policy, before.as_ref(), events, now);
+            let decision = self.decide(before.as_ref(), events, now).await;
+            let silenced = silences::used(&decision);
             let reasons: Vec<String> = decision.outcomes.into_iter().map(|outcome| outcome.reason).collect();
             let Some(incident) = decision.incident else {
                 tracing::info!(?reasons, "no incident");
@@ -222,10 +247,22 @@ impl<O: Outside> Responder<O> {
                 }
                 Err(error) => return Err(error),
             }
+            self.note_silences(&silenced, now).await;
             tracing::info!(incident = %incident.id, severity = %incident.severity, status = %incident.status, changed, ?reasons, "decided");
             let consumed = reasons.len();
             return Ok(Some(Decided { incident, changed, consumed, reasons }));
         }
+    }
+
+    /// Decides, with what is around the incident where the decision would call somebody.
+    async fn decide(&self, before: Option<&Incident>, events: &[Event], now: Timestamp) -> Decision {
+        let (catalogue, environment) = (&self.catalogue, self.environment.as_str());
+        let decision = decide(Policy { catalogue, environment, around: Around::NOTHING }, before, events, now);
+        if !Self::needs_around(before, &decision) {
+            return decision;
+        }
+        let around = self.around(&decision, now).await;
+        decide(Policy { catalogue, environment, around: &around }, before, events, now)
     }
 
     async fn command(&self, command: Command, now: Timestamp) -> Result<Response, HandleError> {
@@ -265,8 +302,18 @@ impl<O: Outside> Responder<O> {
                 Ok(None) => response.notes.push(format!("{id} is in the index of due work, and does not exist")),
                 Err(error) => {
                     tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "could not attend to an incident");
+                    if matches!(error, StoreError::NewerSchema { .. } | StoreError::Unreadable { .. }) {
+                        self.page_unreadable(&id, &error, now).await;
+                    }
                     response.notes.push(format!("{id} could not be attended to: {error}"));
                 }
+            }
+        }
+        match self.audit(now).await {
+            Ok(notes) => response.notes.extend(notes),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "nothing was audited");
+                response.notes.push(format!("nothing was audited: {error}"));
             }
         }
         response.incidents.sort_by(|a, b| a.id.cmp(&b.id));
@@ -290,6 +337,10 @@ impl<O: Outside> Responder<O> {
     fn firing(members: &[(Record, AlertChange)]) -> impl Iterator<Item = &(Record, AlertChange)> {
         members.iter().filter(|(_, change)| change.state == ChangeState::Firing)
     }
+}
+
+fn event_of(record: &Record, change: AlertChange) -> Event {
+    if record.receive_count > 1 { Event::AlertAgain(change) } else { Event::Alert(change) }
 }
 
 /// Which incident to decide on.

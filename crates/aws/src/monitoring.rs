@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use monitoring_core::alert::{Alert, AlertChange, AlertKey, step};
+use monitoring_core::alert::incoming::canary;
+use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeState, step};
 use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule};
 use monitoring_core::metric::{Dimensions, Unit};
 use monitoring_core::rule::{self, Outcome, Verdict};
@@ -15,7 +16,7 @@ use serde::Serialize;
 
 use crate::health::emf;
 use crate::outside::{Outside, Publication, PublishError};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use windows::Windows;
 
 /// How many alerts are written and published at the same time.
@@ -94,15 +95,24 @@ impl<O: Outside> Monitor<O> {
         &self.outside
     }
 
-    /// Runs one cycle. Fails only when the alerts cannot be read; every other failure is in the report.
-    pub async fn cycle(&self, now: Timestamp) -> Result<Report, StoreError> {
+    /// Runs one cycle. Whatever fails is in the report, and the rest goes on.
+    ///
+    /// What cannot be stored is published all the same when it fires, each cycle anew: its receiver knows a repetition.
+    pub async fn cycle(&self, now: Timestamp) -> Report {
         let mut report = Report { at: now, ..Report::default() };
         let rules: Vec<&Rule> = self.catalogue.rules.values().filter(|rule| self.evaluates(rule)).collect();
         let (windows, alerts) =
             futures_util::join!(Windows::read(&self.catalogue, &self.outside, &rules, now), self.store.alerts());
-        let (alerts, unreadable) = alerts?;
-        // An alert that cannot be read is left alone: its write, as for a new one, is refused.
-        report.failures.extend(unreadable.iter().map(ToString::to_string));
+        let (stored, (alerts, unreadable)) = match alerts {
+            Ok(alerts) => (true, alerts),
+            Err(error) => {
+                report.failures.push(error.to_string());
+                (false, (Vec::new(), Vec::new()))
+            }
+        };
+        // An alert that cannot be read is left as it is.
+        report.failures.extend(unreadable.iter().map(|(_, error)| error.to_string()));
+        let unreadable: BTreeSet<String> = unreadable.into_iter().map(|(key, _)| key).collect();
         report.failures.extend(windows.failures.iter().cloned());
         report.series = windows.len();
         report.computed = windows.computed(&self.catalogue);
@@ -114,13 +124,17 @@ impl<O: Outside> Monitor<O> {
 
         let mut stepped: BTreeSet<AlertKey> = BTreeSet::new();
         let mut to_write: Vec<(Alert, String)> = Vec::new();
+        let mut unstored: Vec<Alert> = Vec::new();
         for Evaluated { rule, dimensions, verdict } in &evaluated {
             let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
             let key = AlertKey::new(&rule.name, dimensions, None);
             let stepped_to = step(rule, metric, dimensions, known.get(&key), verdict, now);
-            if let Some(alert) = stepped_to.alert {
+            let Some(alert) = stepped_to.alert else { continue };
+            if stored && !unreadable.contains(key.as_str()) {
                 stepped.insert(key);
                 to_write.push((alert, stepped_to.reason));
+            } else {
+                unstored.push(alert);
             }
         }
         let outcomes = stream::iter(to_write)
@@ -139,14 +153,21 @@ impl<O: Outside> Monitor<O> {
                 }
                 // Another cycle evaluated it at the same time, and goes on with it.
                 Err(error) if error.is_conflict() => {}
-                Err(error) => report.failures.push(format!("alert {}: {error}", alert.key)),
+                Err(error) => {
+                    report.failures.push(format!("alert {}: {error}", alert.key));
+                    unstored.push(alert);
+                }
             }
         }
+        self.publish_unstored(&unstored, &mut report).await;
         report.changes.sort_by(|a, b| a.alert.cmp(&b.alert));
         self.publish_all(to_publish, &mut report).await;
-        self.reconcile(&evaluated, &known, now, &mut report).await;
+        if stored {
+            self.reconcile(&evaluated, &known, now, &mut report).await;
+        }
+        self.publish_canary(now, &mut report).await;
         report.firing = known.values().filter(|alert| alert.firing.is_some()).count();
-        Ok(report)
+        report
     }
 
     fn evaluates(&self, rule: &Rule) -> bool {
@@ -207,6 +228,26 @@ impl<O: Outside> Monitor<O> {
                     report.unpublished += count;
                     report.failures.push(format!("publishing: {reason}"));
                 }
+            }
+        }
+    }
+
+    /// Sends the message whose arrival shows that alerts would arrive.
+    async fn publish_canary(&self, now: Timestamp, report: &mut Report) {
+        let publication = Publication { body: canary(now).to_string(), ..Publication::default() };
+        if let Err(error) = self.outside.publish(Category::Application.topic(), &publication).await {
+            report.failures.push(format!("publishing the canary: {error}"));
+        }
+    }
+
+    /// Publishes what fires although it could not be stored. That something is OK again waits: without the stored state
+    /// nobody knows whether it is news, and nobody is called for it.
+    async fn publish_unstored(&self, alerts: &[Alert], report: &mut Report) {
+        let firing = alerts.iter().filter_map(|alert| alert.unpublished.last());
+        for change in firing.filter(|change| change.state == ChangeState::Firing) {
+            match self.publish(change).await {
+                Ok(()) => report.published += 1,
+                Err(error) => report.failures.push(format!("publishing: {error}")),
             }
         }
     }

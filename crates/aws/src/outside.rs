@@ -72,4 +72,8 @@ pub trait Outside: Send + Sync {
 
     /// Publishes to a topic, named without the service's prefix: `alerts`, `notify-email`.
     fn publish(&self, topic: &str, publication: &Publication) -> impl Future<Output = Result<(), PublishError>> + Send;
+
+    /// What is wrong with a topic that calls people: nobody subscribed, or nobody confirmed; for one of `sms`, what keeps
+    /// the account from sending.
+    fn check_topic(&self, topic: &str, sms: bool) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }

@@ -7,6 +7,8 @@ mod alerts;
 mod cache;
 mod effects;
 mod incidents;
+mod silences;
+mod windows;
 
 use std::collections::HashMap;
 
@@ -19,6 +21,7 @@ use monitoring_core::incident::IncidentId;
 
 pub use effects::{Claim, Ended, Finish, PendingEffect};
 pub use incidents::{Commit, JournalItem};
+pub use silences::SilenceUse;
 
 /// How many partitions an index of due work or of incidents by state has, so that no single one becomes hot.
 pub const SHARDS: u64 = 4;

@@ -85,6 +85,11 @@ impl GroupKey {
         Self::named(&text)
     }
 
+    /// The group of what the suite says about itself.
+    pub fn suite() -> Self {
+        Self::named("monitoring-suite")
+    }
+
     /// A group that no rule has. Bounded, and without control characters.
     pub fn named(text: &str) -> Self {
         Self(bounded(text, 200))
@@ -183,13 +188,19 @@ pub struct AlertChange {
 }
 
 impl AlertChange {
+    /// That an alert about the suite itself is over.
+    #[must_use]
+    pub fn is_over(self, reason: &str) -> Self {
+        Self { state: ChangeState::Ok, reason: given(&bounded(reason, MAX_REASON)), ..self }
+    }
+
     /// An alert about the suite itself, which no rule watches. It is a SEV2: nobody would notice otherwise.
     pub fn about_the_suite(name: &str, title: &str, reason: &str, now: Timestamp) -> Self {
         Self {
             schema: SCHEMA,
             key: AlertKey::new(&format!("suite:{name}"), &Dimensions::new(), None),
             rule: None,
-            group: GroupKey::named("monitoring-suite"),
+            group: GroupKey::suite(),
             origin: Origin::Suite,
             state: ChangeState::Firing,
             level: AlertSeverity::High,

@@ -51,7 +51,7 @@ impl Event {
     pub fn once(&self) -> Option<&str> {
         match self {
             Self::Command(command) => command.once.as_deref(),
-            Self::Alert(_) | Self::Wake | Self::Delivery(_) => None,
+            Self::Alert(_) | Self::AlertAgain(_) | Self::Wake | Self::Delivery(_) => None,
         }
     }
 }

@@ -70,7 +70,8 @@ pub fn due(policy: &SeverityPolicy, escalation: &Escalation, now: Timestamp) -> 
 
 /// When whoever acknowledged at `at` is relied on no longer, if nothing more is heard of them.
 pub fn stale_at(policy: &SeverityPolicy, at: Timestamp) -> Timestamp {
-    let after = if policy.stale_seconds == 0 { policy.escalation_seconds.saturating_mul(4) } else { policy.stale_seconds };
+    let after =
+        if policy.stale_seconds == 0 { policy.escalation_seconds.saturating_mul(4) } else { policy.stale_seconds };
     later(at, seconds(after.max(60)))
 }
 

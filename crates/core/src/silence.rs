@@ -77,12 +77,7 @@ pub struct Subject<'a> {
 
 /// Why nobody is called: each of the firing alerts is silenced. `None` when somebody is to be called. A SEV1 is silenced
 /// only by what was made for it.
-pub fn quiet(
-    subject: Subject<'_>,
-    silences: &[Silence],
-    maintenance: &[Maintenance],
-    now: Timestamp,
-) -> Option<Quiet> {
+pub fn quiet(subject: Subject<'_>, silences: &[Silence], maintenance: &[Maintenance], now: Timestamp) -> Option<Quiet> {
     let includes = |sev1: bool| sev1 || subject.severity < Severity::Sev1;
     let of_alert = |key: &AlertKey, dimensions: &Dimensions| {
         let made = silences

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Error> {
                 function.environment.clone(),
             )
         });
-        let report = Box::pin(monitor.cycle(now)).await?;
+        let report = Box::pin(monitor.cycle(now)).await;
         print_health(&function.catalogue, &report);
         if let Some(change) = function.catalogue_alert(now) {
             monitor.publish(&change).await?;

@@ -185,12 +185,12 @@ impl World {
         self.try_cycle().await.expect("a cycle that nothing kills")
     }
 
-    /// One monitoring cycle; `None` when it died or could not begin.
+    /// One monitoring cycle; `None` when it died.
     pub async fn try_cycle(&self) -> Option<Report> {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         let monitor =
             Monitor::new(store, self.outside.clone(), self.catalogue.clone(), self.engines, ENVIRONMENT.to_owned());
-        self.unless_crashed(monitor.cycle(self.now())).await?.ok()
+        self.unless_crashed(monitor.cycle(self.now())).await
     }
 
     /// Gives an event to incident-response.

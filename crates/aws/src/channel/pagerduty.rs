@@ -2,6 +2,7 @@
 
 use monitoring_core::message::{NoticeKind, pagerduty};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
 use super::{Attempt, Channels, Delivery, DeliveryError, DeliveryErrorKind, Receipt};
 
@@ -34,7 +35,11 @@ impl Channels {
         let Some(event) = pagerduty::event(delivery.notice, dedup_key, routing_key.expose_secret()) else {
             return Attempt::Done(());
         };
-        let answer = match self.http.post_json(&self.endpoints.pagerduty_events, None, &event).await {
+        self.post_event(&event, routing_key).await
+    }
+
+    pub(super) async fn post_event(&self, event: &Value, routing_key: SecretString) -> Attempt<()> {
+        let answer = match self.http.post_json(&self.endpoints.pagerduty_events, None, event).await {
             Ok(answer) if matches!(answer.status, 200..=299) => return Attempt::Done(()),
             Ok(answer) => answer,
             Err(error) => return Attempt::Failed(DeliveryError::from_http("PagerDuty", &error)),

@@ -78,7 +78,7 @@ impl Channels {
         }
     }
 
-    async fn post_to_webhook(&self, message: &Value, webhook: SecretString) -> Attempt<Receipt> {
+    pub(super) async fn post_to_webhook(&self, message: &Value, webhook: SecretString) -> Attempt<Receipt> {
         let answer = match self.http.post_json(webhook.expose_secret(), None, message).await {
             Ok(answer) if answer.status == 200 => return Attempt::Done(Receipt::Accepted { thread: None }),
             Ok(answer) => answer,
@@ -95,7 +95,7 @@ impl Channels {
     }
 
     /// One request to the Web API. An error within a 200 is an error; one that is final comes with its code.
-    async fn post_to_slack(
+    pub(super) async fn post_to_slack(
         &self,
         method: &str,
         body: &Value,

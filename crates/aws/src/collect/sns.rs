@@ -33,6 +33,52 @@ pub(super) async fn publish(client: &Client, topic_arn: &str, publication: &Publ
     }
 }
 
+/// What keeps a topic from reaching people. Nothing is sent.
+pub(super) async fn check(client: &Client, topic_arn: &str, sms: bool) -> Result<Vec<String>, String> {
+    let mut wrong = Vec::new();
+    let pages = client.list_subscriptions_by_topic().topic_arn(topic_arn).into_paginator().items().send();
+    let subscriptions = pages.collect::<Result<Vec<_>, _>>().await;
+    let subscriptions = subscriptions.map_err(|error| reason(&Failure::from(error), topic_arn))?;
+    // Source: ListSubscriptionsByTopic gives this in place of an ARN until the subscriber has confirmed.
+    let pending =
+        subscriptions.iter().filter(|subscription| subscription.subscription_arn() == Some("PendingConfirmation"));
+    let pending = pending.count();
+    if subscriptions.is_empty() {
+        wrong.push(format!("nobody is subscribed to {topic_arn}"));
+    } else if pending > 0 {
+        wrong.push(format!("{pending} of {} subscriptions of {topic_arn} are not confirmed", subscriptions.len()));
+    }
+    if sms {
+        let sandbox = client.get_sms_sandbox_account_status().send().await;
+        match sandbox.map_err(|error| reason(&Failure::from(error), topic_arn)) {
+            Ok(status) if status.is_in_sandbox() => {
+                wrong.push("the account is in the SMS sandbox: only numbers that were verified are reached".to_owned());
+            }
+            Ok(_) => {}
+            Err(error) => wrong.push(format!("the SMS sandbox is not known: {error}")),
+        }
+        wrong.extend(spend_limit(client, topic_arn).await);
+    }
+    Ok(wrong)
+}
+
+/// AWS begins with a limit of a dollar a month, which some hundred messages reach.
+/// Source: <https://docs.aws.amazon.com/sns/latest/dg/channels-sms-awssupport-spend-threshold.html>.
+const LOW_SPEND_LIMIT: f64 = 1.0;
+
+async fn spend_limit(client: &Client, topic_arn: &str) -> Option<String> {
+    let answer = client.get_sms_attributes().attributes("MonthlySpendLimit").send().await;
+    let attributes = match answer.map_err(|error| reason(&Failure::from(error), topic_arn)) {
+        Ok(answer) => answer.attributes.unwrap_or_default(),
+        Err(error) => return Some(format!("the limit of what SMS may cost is not known: {error}")),
+    };
+    let limit: f64 =
+        attributes.get("MonthlySpendLimit").and_then(|limit| limit.parse().ok()).unwrap_or(LOW_SPEND_LIMIT);
+    (limit <= LOW_SPEND_LIMIT).then(|| {
+        format!("SMS may cost no more than {limit} USD a month, and then nobody is reached; ask AWS for a higher limit")
+    })
+}
+
 /// A subject that SNS accepts: a wrong character must not cost the page.
 fn subject(text: &str) -> Option<String> {
     let plain: String = text

@@ -9,12 +9,12 @@ use monitoring_core::decide::{Around, Decision, Parent};
 use monitoring_core::incident::{Fact, Hold, Incident, IncidentId};
 use monitoring_core::message::format_seconds;
 
-use super::{Responder, Target};
+use super::Responder;
 use crate::outside::Outside;
 use crate::store::StoreError;
 
 /// The group of the incident that stands for a storm.
-const STORM: &str = "storm";
+pub(super) const STORM: &str = "storm";
 
 impl<O: Outside> Responder<O> {
     /// Whether a decision that was made as if nothing held anything back must be made again with what is around it.
@@ -28,8 +28,11 @@ impl<O: Outside> Responder<O> {
     pub(super) async fn around(&self, decision: &Decision, now: Timestamp) -> Around {
         let Some(incident) = &decision.incident else { return Around::default() };
         let opens = decision.entries.first().is_some_and(|entry| matches!(entry.fact, Fact::Opened { .. }));
-        let (silences, parents, storm) =
-            futures_util::join!(self.store.silences(now), self.parents(&incident.group), self.storm(incident, opens, now));
+        let (silences, parents, storm) = futures_util::join!(
+            self.store.silences(now),
+            self.parents(&incident.group),
+            self.storm(incident, opens, now)
+        );
         let mut around = Around { parents, ..Around::default() };
         match silences {
             Ok(silences) => around.silences = silences,
@@ -97,6 +100,6 @@ impl<O: Outside> Responder<O> {
         let change = AlertChange { group: group.clone(), ..AlertChange::about_the_suite(STORM, &title, reason, now) };
         // Boxed, since to decide on the storm is what this is a part of; it ends there, as a storm is part of none.
         let touched = Box::pin(self.change(change, now)).await?;
-        Ok((touched.into_iter().next().map(|touched| touched.id), true))
+        Ok((touched.first().and_then(|storm| IncidentId::parse(&storm.id)), true))
     }
 }

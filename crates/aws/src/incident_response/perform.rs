@@ -148,10 +148,7 @@ struct Attempted<'a> {
 
 /// Effects of one channel go in order: only the first of each may be attempted. But a page does not wait for a message
 /// that nobody waits for and that was put off.
-fn first_of_each_channel<'a>(
-    effects: &[&'a PendingEffect],
-    now: Timestamp,
-) -> impl Iterator<Item = &'a PendingEffect> {
+fn first_of_each_channel<'a>(effects: &[&'a PendingEffect], now: Timestamp) -> impl Iterator<Item = &'a PendingEffect> {
     let is_overtaken = |effect: &PendingEffect| {
         let put_off = !effect.effect.is_page() && effect.attempts > 0 && !effect.is_claimed(now);
         let same = |other: &&&PendingEffect| other.effect.channel() == effect.effect.channel();

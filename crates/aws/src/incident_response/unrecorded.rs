@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use monitoring_core::alert::AlertChange;
 use monitoring_core::alert::incoming::Record;
 use monitoring_core::catalogue::Via;
-use monitoring_core::decide::{Event, Policy, decide};
-use monitoring_core::message::{Notice, NoticeKind};
+use monitoring_core::decide::{Around, Effect, EffectKind, Event, Policy, decide, unrecorded_key};
+use monitoring_core::incident::IncidentId;
+use monitoring_core::message::Notice;
 
 use super::Responder;
 use crate::channel::Delivery;
@@ -24,35 +25,67 @@ impl<O: Outside> Responder<O> {
     pub(super) async fn page_unrecorded(&self, members: &[(Record, AlertChange)], error: &StoreError, now: Timestamp) {
         let Some((_, worst)) = Self::firing(members).max_by_key(|(_, change)| change.severity) else { return };
         let first_time = Self::firing(members).any(|(record, _)| record.receive_count <= 1);
-        let policy = Policy { catalogue: &self.catalogue, environment: &self.environment };
         let events: Vec<Event> = Self::firing(members).map(|(_, change)| Event::Alert(change.clone())).collect();
+        let key = unrecorded_key(self.policy(), &worst.group);
+        let why = format!("because {error}; there is no incident to acknowledge until the store is back");
+        self.page_past_the_store(&events, &Past { key: &key, why: &why, repeatable_only: !first_time }, now).await;
+    }
+
+    /// Pages for an incident that this version cannot read, and so not escalate: once, as far as the receiver can tell.
+    pub(super) async fn page_unreadable(&self, id: &IncidentId, error: &StoreError, now: Timestamp) {
+        let title = format!("{id} needs attention, and cannot be read");
+        let change = AlertChange::about_the_suite(id.as_str(), &title, &error.to_string(), now);
+        let key = format!("{id}/unreadable");
+        let past =
+            Past { key: &key, why: "because it was written by another version, or is damaged", repeatable_only: true };
+        self.page_past_the_store(&[Event::Alert(change)], &past, now).await;
+    }
+
+    /// Pages for something of which an incident would not help.
+    pub(super) async fn page_directly(&self, change: &AlertChange, why: &str, now: Timestamp) {
+        let key = unrecorded_key(self.policy(), &change.group);
+        let past = Past { key: &key, why, repeatable_only: true };
+        self.page_past_the_store(&[Event::Alert(change.clone())], &past, now).await;
+    }
+
+    async fn page_past_the_store(&self, events: &[Event], past: &Past<'_>, now: Timestamp) {
         // The same decision as with an empty store, only for what it would say.
-        let decision = decide(policy, None, &events, now);
-        let key = format!("{}/{}", self.catalogue.service, worst.group);
+        let decision = decide(self.policy(), None, events, now);
         let mut notices: BTreeMap<String, Notice> = BTreeMap::new();
-        for effect in decision.effects {
-            let monitoring_core::decide::EffectKind::Notify { channel, mut notice } = effect.kind;
-            if matches!(notice.kind, NoticeKind::Page { .. }) {
-                notice.why = format!(
-                    "NOT RECORDED, because {error}; there is no incident to acknowledge until the store is back. {}",
-                    notice.why
-                );
-                notice.dedup_keys = vec![key.clone()];
-                notices.insert(channel, notice);
-            }
+        for effect in decision.effects.into_iter().filter(Effect::is_page) {
+            let EffectKind::Notify { channel, mut notice } = effect.kind;
+            notice.why = format!("NOT RECORDED, {}. {}", past.why, notice.why);
+            notice.dedup_keys = vec![past.key.to_owned()];
+            notices.insert(channel, notice);
         }
-        let key = key.as_str();
         let deliveries = notices.iter().map(|(name, notice)| async move {
             let Some(channel) = self.catalogue.channels.get(name) else { return };
-            if !first_time && !matches!(channel.via, Via::Pagerduty { .. }) {
+            if past.repeatable_only && !matches!(channel.via, Via::Pagerduty { .. }) {
                 return;
             }
-            let delivery = Delivery { channel, notice, thread: None, key };
+            let delivery = Delivery { channel, notice, thread: None, key: past.key };
             match self.channels.deliver(&self.outside, delivery).await {
-                Ok(_) => tracing::warn!(channel = name, group = %worst.group, "paged without a record"),
-                Err(error) => tracing::error!(channel = name, group = %worst.group, reason = error.reason, "could not page without a record"),
+                Ok(_) => tracing::warn!(channel = name, key = past.key, "paged without a record"),
+                Err(error) => tracing::error!(
+                    channel = name,
+                    key = past.key,
+                    reason = error.reason,
+                    "could not page without a record"
+                ),
             }
         });
         join_all(deliveries).await;
     }
+
+    fn policy(&self) -> Policy<'_> {
+        Policy { catalogue: &self.catalogue, environment: &self.environment, around: Around::NOTHING }
+    }
+}
+
+/// How a page goes out that is not recorded.
+struct Past<'a> {
+    key: &'a str,
+    why: &'a str,
+    /// Whether only a channel is told that folds repetitions by the key.
+    repeatable_only: bool,
 }

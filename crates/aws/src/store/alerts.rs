@@ -8,27 +8,33 @@ use super::{Item, Store, StoreError, failure, from_item, number, read_text, text
 const SCOPE: &str = "alerts";
 
 impl Store {
-    /// Every alert that was ever anything but OK. One that cannot be read is left out, and its error returned beside.
-    pub async fn alerts(&self) -> Result<(Vec<Alert>, Vec<StoreError>), StoreError> {
+    /// Every alert that was ever anything but OK. One that cannot be read is left out, and its key and the error returned
+    /// beside.
+    pub async fn alerts(&self) -> Result<(Vec<Alert>, Vec<(String, StoreError)>), StoreError> {
+        let items = self.scope(SCOPE, "reading alerts").await?;
+        let (mut alerts, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            let key = read_text(&item, "fingerprint").unwrap_or_default().to_owned();
+            match from_item::<Alert>(&format!("alert {key}"), item, SCHEMA) {
+                Ok(alert) => alerts.push(alert),
+                Err(error) => errors.push((key, error)),
+            }
+        }
+        Ok((alerts, errors))
+    }
+
+    /// The items of a partition of the table.
+    pub(super) async fn scope(&self, scope: &str, operation: &'static str) -> Result<Vec<Item>, StoreError> {
         let request = self
             .client
             .query()
             .table_name(&self.alerts)
             .key_condition_expression("#scope = :scope")
             .expression_attribute_names("#scope", "scope")
-            .expression_attribute_values(":scope", text(SCOPE))
+            .expression_attribute_values(":scope", text(scope))
             .consistent_read(true);
         let items = request.into_paginator().items().send().collect::<Result<Vec<Item>, _>>().await;
-        let items = items.map_err(|error| failure("reading alerts", error))?;
-        let (mut alerts, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
-        for item in items {
-            let what = format!("alert {}", read_text(&item, "fingerprint").unwrap_or_default());
-            match from_item::<Alert>(&what, item, SCHEMA) {
-                Ok(alert) => alerts.push(alert),
-                Err(error) => errors.push(error),
-            }
-        }
-        Ok((alerts, errors))
+        items.map_err(|error| failure(operation, error))
     }
 
     /// Writes an alert's new state and its pending publication in one write, on the version before it.

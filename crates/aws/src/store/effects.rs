@@ -6,7 +6,7 @@
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use jiff::Timestamp;
 use monitoring_core::decide::Effect;
-use monitoring_core::incident::{IncidentId, SCHEMA};
+use monitoring_core::incident::{Incident, IncidentId, SCHEMA};
 
 use super::incidents::{built, effect_key, transaction_failure};
 use super::{
@@ -55,6 +55,9 @@ pub(super) fn pending_key(number: u32) -> String {
 
 const PENDING: &str = "pending#";
 
+/// The state of an effect that its receiver accepted.
+const DONE: &str = "done";
+
 /// The end of an effect.
 #[derive(Clone, Debug)]
 pub struct Ended {
@@ -80,6 +83,24 @@ pub enum Finish {
 }
 
 impl Store {
+    /// Whether a receiver has accepted the latest page on one of the incident's channels.
+    pub async fn is_paged(&self, incident: &Incident) -> Result<bool, StoreError> {
+        for effect in incident.pages.values().filter_map(|pages| pages.effect) {
+            let request = self
+                .client
+                .get_item()
+                .table_name(&self.journal)
+                .key("incident_id", text(incident.id.as_str()))
+                .key("entry", text(effect_key(effect)))
+                .consistent_read(true);
+            let answer = request.send().await.map_err(|error| failure("reading an effect", error))?;
+            if answer.item.is_some_and(|item| read_text(&item, "state") == Some(DONE)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The effects of an incident that are not done, by number. One that cannot be read is skipped; it stays in the
     /// index, where the auditor finds it.
     pub async fn pending_effects(&self, id: &IncidentId) -> Result<Vec<PendingEffect>, StoreError> {
@@ -158,7 +179,7 @@ impl Store {
     pub async fn finish(&self, id: &IncidentId, effect: &Effect, ended: &Ended) -> Result<(), StoreError> {
         let Ended { claim, finish, result, now } = ended;
         let state = match finish {
-            Finish::Done => "done",
+            Finish::Done => DONE,
             Finish::Failed => "failed",
             Finish::Superseded => "superseded",
         };

@@ -3,6 +3,7 @@
 //! Nothing is dropped and nothing panics. What cannot be read becomes an unrecognised alert that quotes it.
 
 mod command;
+mod silence;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
 use crate::decide::Command;
 use crate::metric::{Dimensions, Unit};
 use crate::rule::static_level;
+
+pub use silence::SilenceRequest;
 
 /// A change that claims to come from further in the future than this is taken as of now: it would otherwise block
 /// every later change of its alert.
@@ -38,8 +41,12 @@ pub enum Incoming {
     },
     /// Look at what is due.
     Tick,
+    /// Look at what nobody looks at: channels, silences, the heartbeat; and say how things stand.
+    Daily,
     /// Somebody wants something.
     Command(Command),
+    /// Somebody wants to be left alone, or not any longer.
+    Silence(SilenceRequest),
     /// A command that cannot be read, and why. It goes back to who sent it.
     BadCommand(String),
 }
@@ -55,6 +62,20 @@ pub struct Record {
     pub change: Option<AlertChange>,
     /// Why there is no change, or why it was not recognised.
     pub note: Option<String>,
+    /// When the monitoring function sent this, if it is the message that shows that messages arrive.
+    pub canary: Option<Timestamp>,
+}
+
+impl Record {
+    /// A record that is neither from a queue nor from a topic.
+    pub fn alone(change: Option<AlertChange>, note: Option<String>) -> Self {
+        Self { message_id: None, receive_count: 1, change, note, canary: None }
+    }
+}
+
+/// The message that shows that messages arrive: from the monitoring function through topic and queue.
+pub fn canary(now: Timestamp) -> Value {
+    serde_json::json!({ "canary": now })
 }
 
 /// What is needed to understand a message.
@@ -79,14 +100,14 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
     if event.get("detail-type").and_then(Value::as_str) == Some("Scheduled Event") {
         return Incoming::Tick;
     }
+    if event.get("task").and_then(Value::as_str) == Some("daily") {
+        return Incoming::Daily;
+    }
     if event.get("command").is_some() {
-        return match command::parse(event) {
-            Ok(command) => Incoming::Command(command),
-            Err(reason) => Incoming::BadCommand(reason),
-        };
+        return command::parse(event).unwrap_or_else(Incoming::BadCommand);
     }
     let (change, note) = split(parse_message(event, &event.to_string(), context));
-    Incoming::Records { from_queue: false, records: vec![Record { message_id: None, receive_count: 1, change, note }] }
+    Incoming::Records { from_queue: false, records: vec![Record::alone(change, note)] }
 }
 
 fn parse_record(record: &Value, context: Context<'_>) -> Record {
@@ -94,6 +115,7 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
     // What has no time of its own happened when it was sent, however often it is handed out again.
     let credible = |at: &Timestamp| *at <= context.now && context.now.duration_since(*at) <= MAX_RETENTION;
     let sent = sent_at(record).filter(credible).unwrap_or(context.now);
+    let now = context.now;
     let context = Context { now: sent, ..context };
     let parsed = match (record.pointer("/Sns/Message"), record.get("body")) {
         (Some(message), _) => parse_text(message, context),
@@ -112,10 +134,11 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
             unrecognised("neither an SNS nor an SQS record", &quoted, context)
         }
     };
+    let canary = if let Parsed::Canary(at) = parsed { Some(not_ahead(at, now)) } else { None };
     let (change, note) = split(parsed);
     let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str);
     let receive_count = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
-    Record { message_id, receive_count, change, note }
+    Record { message_id, receive_count, change, note, canary }
 }
 
 /// When the queue or the topic took the message in.
@@ -130,6 +153,7 @@ fn sent_at(record: &Value) -> Option<Timestamp> {
 enum Parsed {
     Change(Box<AlertChange>),
     Unrecognised(Box<AlertChange>, String),
+    Canary(Timestamp),
     Nothing(String),
 }
 
@@ -137,6 +161,7 @@ fn split(parsed: Parsed) -> (Option<AlertChange>, Option<String>) {
     match parsed {
         Parsed::Change(change) => (Some(*change), None),
         Parsed::Unrecognised(change, note) => (Some(*change), Some(note)),
+        Parsed::Canary(_) => (None, None),
         Parsed::Nothing(note) => (None, Some(note)),
     }
 }
@@ -159,6 +184,8 @@ fn parse_message(message: &Value, text: &str, context: Context<'_>) -> Parsed {
         alarm(message, context)
     } else if has("metric_name") {
         by_hand(message, context)
+    } else if let Some(at) = message.get("canary").and_then(Value::as_str).and_then(|at| at.parse().ok()) {
+        Ok(Parsed::Canary(at))
     } else {
         Err("none of the forms that are known".to_owned())
     };

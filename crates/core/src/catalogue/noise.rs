@@ -97,7 +97,8 @@ impl Matcher {
 
     /// Whether it fits an alert of this rule on these dimensions, in this group.
     pub fn fits(&self, group: &str, rule: &str, dimensions: &Dimensions) -> bool {
-        let fits = |pattern: &Option<String>, text: &str| pattern.as_deref().is_none_or(|pattern| is_like(pattern, text));
+        let fits =
+            |pattern: &Option<String>, text: &str| pattern.as_deref().is_none_or(|pattern| is_like(pattern, text));
         !self.is_empty()
             && fits(&self.group, group)
             && fits(&self.rule, rule)
@@ -197,8 +198,10 @@ mod tests {
 
     #[test]
     fn a_window_once_is_open_from_its_begin_to_before_its_end() {
-        let window =
-            Window::Once { from: "2026-11-23T02:00:00Z".parse().unwrap(), until: "2026-11-23T04:00:00Z".parse().unwrap() };
+        let window = Window::Once {
+            from: "2026-11-23T02:00:00Z".parse().unwrap(),
+            until: "2026-11-23T04:00:00Z".parse().unwrap(),
+        };
         check(&window, "2026-11-23T01:59:59Z", None);
         check(&window, "2026-11-23T02:00:00Z", Some("2026-11-23T04:00:00Z"));
         check(&window, "2026-11-23T03:59:59Z", Some("2026-11-23T04:00:00Z"));

@@ -81,6 +81,13 @@ impl Deciding<'_> {
             let worse = change.severity > member.severity;
             if member.state == ChangeState::Firing && !worse {
                 // What is sent by hand or was not recognised has no time but that of its coming.
+                let news = change.origin == Origin::Suite && Member::of(change, known).title != member.title;
+                if news {
+                    let (key, member) = (change.key.clone(), Member::of(change, known));
+                    self.record(Fact::AlertFired { key, member }, &change.reason, Vec::new());
+                    self.told.push(change.title.clone());
+                    return "still firing, and there is more to say of it".to_owned();
+                }
                 let dated = matches!(change.origin, Origin::Service | Origin::Alarm);
                 if !dated || change.at <= member.at {
                     return format!("already recorded as firing in {}: a duplicate", incident.id);

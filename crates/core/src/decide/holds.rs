@@ -118,7 +118,10 @@ impl Deciding<'_> {
         let settled = incident.opened_at.saturating_add(SignedDuration::from_secs(i64::from(settle_seconds)));
         let until = settled.ok().filter(|until| flaps && self.now < *until)?;
         let (within, settle) = (format_seconds(i64::from(within_seconds)), format_seconds(i64::from(settle_seconds)));
-        let reason = format!("incident {count} of {} within {within}: it is flapping, and paged if it lasts {settle}", incident.group);
+        let reason = format!(
+            "incident {count} of {} within {within}: it is flapping, and paged if it lasts {settle}",
+            incident.group
+        );
         Some((Hold::Flapping { until }, reason))
     }
 

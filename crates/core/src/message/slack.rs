@@ -56,6 +56,16 @@ pub fn thread_reply(notice: &Notice) -> Value {
     message(notice, &blocks)
 }
 
+/// A message that is about no incident.
+pub fn plain(heading: &str, lines: &[String]) -> Value {
+    let text: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+    let heading = escaped(heading);
+    // A section takes 3,000 characters.
+    let mut blocks = vec![section(&format!("*{heading}*"))];
+    blocks.extend(text.chunks(5).map(|lines| section(&lines.join("\n"))).take(40));
+    json!({"text": heading, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
 /// `text` is what a notification on a phone shows, and what is read aloud.
 fn message(notice: &Notice, blocks: &[Value]) -> Value {
     let label = notice.label();

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::Incoming;
 use crate::alert::bounded;
 use crate::decide::{Action, Command};
 use crate::incident::{IncidentId, RECOVERY, Status};
@@ -13,23 +14,29 @@ const MAX_TEXT: usize = 2000;
 /// The most bytes of the name under which a command is carried out once: it becomes part of a key.
 const MAX_ONCE: usize = 80;
 
-pub(super) fn parse(event: &Value) -> Result<Command, String> {
-    let text = |key: &str| event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let incident = text("incident_id").ok_or("a command needs incident_id, such as \"INC-20261123-0f3a9c1d\"")?;
-    let incident = IncidentId::parse(incident)
-        .ok_or_else(|| format!("incident_id {:?} is not of the form INC-20261123-0f3a9c1d", bounded(incident, 60)))?;
-    let by = text("by").map(|by| bounded(by, MAX_BY).trim().to_owned()).filter(|by| !by.is_empty());
-    let by = by.ok_or("a command needs by: who gives it")?;
-    if by == RECOVERY {
-        return Err(format!("by: {RECOVERY} is what an incident that ends by itself is said to end by; give a name"));
+/// What every command has beside what it is about.
+pub(super) struct Words {
+    /// Who gives it.
+    pub(super) by: String,
+    /// Words that go with it.
+    pub(super) text: Option<String>,
+    /// The name under which it is carried out once.
+    pub(super) once: Option<String>,
+}
+
+pub(super) fn parse(event: &Value) -> Result<Incoming, String> {
+    let command = text(event, "command").unwrap_or_default();
+    if matches!(command, "silence" | "unsilence") {
+        return super::silence::parse(event).map(Incoming::Silence);
     }
-    let words = text("text").map(|text| bounded(text, MAX_TEXT));
-    let action = match text("command").unwrap_or_default() {
+    let incident = incident(event)?;
+    let Words { by, text: words, once } = words(event)?;
+    let action = match command {
         "acknowledge" => Action::Acknowledge,
         "resolve" => Action::Resolve,
         "reopen" => Action::Reopen,
         "note" => Action::Note(words.clone().ok_or("a note needs text")?),
-        "status" => Action::Status(match text("status") {
+        "status" => Action::Status(match text(event, "status") {
             Some("investigating") => Status::Investigating,
             Some("identified") => Status::Identified,
             Some("monitoring") => Status::Monitoring,
@@ -37,11 +44,36 @@ pub(super) fn parse(event: &Value) -> Result<Command, String> {
         }),
         other => {
             let other = bounded(other, 40);
-            return Err(format!("command {other:?} is none of acknowledge, resolve, note, reopen, status"));
+            return Err(format!(
+                "command {other:?} is none of acknowledge, resolve, note, reopen, status, silence, unsilence"
+            ));
         }
     };
     let text = if matches!(action, Action::Note(_)) { None } else { words };
-    Ok(Command { incident, action, by, text, once: once(event)? })
+    Ok(Incoming::Command(Command { incident, action, by, text, once }))
+}
+
+fn text<'a>(event: &'a Value, key: &str) -> Option<&'a str> {
+    event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The incident that a command is about.
+pub(super) fn incident(event: &Value) -> Result<IncidentId, String> {
+    let incident =
+        text(event, "incident_id").ok_or("a command needs incident_id, such as \"INC-20261123-0f3a9c1d\"")?;
+    IncidentId::parse(incident)
+        .ok_or_else(|| format!("incident_id {:?} is not of the form INC-20261123-0f3a9c1d", bounded(incident, 60)))
+}
+
+/// Who gives a command, and what they say with it.
+pub(super) fn words(event: &Value) -> Result<Words, String> {
+    let by = text(event, "by").map(|by| bounded(by, MAX_BY).trim().to_owned()).filter(|by| !by.is_empty());
+    let by = by.ok_or("a command needs by: who gives it")?;
+    if by == RECOVERY {
+        return Err(format!("by: {RECOVERY} is what an incident that ends by itself is said to end by; give a name"));
+    }
+    let text = text(event, "text").map(|text| bounded(text, MAX_TEXT));
+    Ok(Words { by, text, once: once(event)? })
 }
 
 /// A name that cannot be kept is no name to ignore: without it the command could be repeated.

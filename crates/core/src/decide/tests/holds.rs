@@ -280,8 +280,5 @@ fn a_record_that_comes_again_closes_what_was_paged_without_one() {
     story.decide_all(&[Event::AlertAgain(change)]);
     story.nothing("a duplicate");
     story.command(Action::Acknowledge);
-    story.said(&[
-        "pagerduty acknowledged alice ai-nutritionist/api",
-        "slack acknowledged alice ai-nutritionist/api",
-    ]);
+    story.said(&["pagerduty acknowledged alice ai-nutritionist/api", "slack acknowledged alice ai-nutritionist/api"]);
 }

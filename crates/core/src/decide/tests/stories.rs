@@ -420,7 +420,8 @@ fn a_failed_update_wakes_nobody() {
     story.fires("a", Sev3);
     story.fires("b", Sev3);
     let update = story.effects.last().unwrap().number;
-    let report = DeliveryReport { effect: update, channel: "slack".to_owned(), is_page: false, result: Err("down".to_owned()) };
+    let report =
+        DeliveryReport { effect: update, channel: "slack".to_owned(), is_page: false, result: Err("down".to_owned()) };
     story.decide(&[Event::Delivery(report)]);
     story.said(&[]);
     assert!(story.outcomes[0].reason.contains("called nobody"));

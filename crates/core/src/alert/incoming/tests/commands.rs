@@ -78,3 +78,48 @@ fn a_command_may_have_a_name_under_which_it_is_carried_out_once() {
         assert!(reason.contains("once is 1 to 80"), "{reason}");
     }
 }
+
+#[test]
+fn a_silence_of_an_incident_or_of_what_fits() {
+    let incident = IncidentId::parse(ID).unwrap();
+    let event = json!({"command": "silence", "incident_id": ID, "minutes": 60, "by": "alice", "once": "v0=ab"});
+    let (by, once) = ("alice".to_owned(), Some("v0=ab".to_owned()));
+    let expected = SilenceRequest::Incident { incident, seconds: 3600, by, why: None, once };
+    assert_eq!(read(&event), Incoming::Silence(expected));
+
+    let dimensions = json!({"FunctionName": "api"});
+    let wanted = json!({"rule": "lambda-*", "dimensions": dimensions});
+    let event = json!({"command": "silence", "match": wanted, "minutes": 5, "by": "alice", "text": "a test"});
+    let Incoming::Silence(SilenceRequest::Matching { matcher, seconds, why, sev1, .. }) = read(&event) else {
+        panic!("not a silence")
+    };
+    assert_eq!((matcher.rule.as_deref(), matcher.group, seconds), (Some("lambda-*"), None, 300));
+    assert_eq!((matcher.dimensions["FunctionName"].as_str(), why.as_str(), sev1), ("api", "a test", false));
+
+    let event = json!({"command": "unsilence", "silence_id": "SIL-1", "by": "alice"});
+    let expected = SilenceRequest::End { id: "SIL-1".to_owned(), by: "alice".to_owned() };
+    assert_eq!(read(&event), Incoming::Silence(expected));
+}
+
+#[test]
+fn every_mistake_in_a_silence_says_what_is_wrong() {
+    let check = |fields: Value, why: &str| {
+        let mut event = json!({"command": "silence", "by": "a", "text": "t", "minutes": 5});
+        event.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let Incoming::BadCommand(reason) = read(&event) else { panic!("{event} was taken") };
+        assert!(reason.contains(why), "{event}: {reason}");
+    };
+    check(json!({}), "a command needs incident_id");
+    check(json!({"incident_id": ID, "match": {"rule": "a"}}), "not of both");
+    for minutes in [json!(0), json!(-1), json!(1.5), json!("5"), json!(null), json!(u64::MAX)] {
+        check(json!({"incident_id": ID, "minutes": minutes}), "needs minutes");
+    }
+    for wanted in [json!({}), json!([]), json!("a"), json!({"rule": "a", "metric": "b"})] {
+        check(json!({ "match": wanted }), "match is an object of group, rule and dimensions");
+    }
+    check(json!({"match": {"rule": 1}}), "rule of match is a text");
+    check(json!({"match": {"dimensions": {"a": 1}}}), "dimensions of match is an object of texts");
+    check(json!({"match": {"rule": "a"}, "text": ""}), "why it is made");
+    check(json!({"match": {"rule": "a"}, "sev1": "yes"}), "sev1 is true or false");
+    check(json!({"command": "unsilence"}), "silence_id is of the form");
+}

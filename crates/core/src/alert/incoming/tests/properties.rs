@@ -213,13 +213,14 @@ fn check_record(record: &Record) {
 
 fn check_event(event: &Value) {
     match parse(event, Context { catalogue: &CATALOGUE, suffix: "", now: now() }) {
+        Incoming::Silence(request) => assert!(format!("{request:?}").len() < 10_000),
         Incoming::Records { records, .. } => {
             let expected = event.get("Records").and_then(Value::as_array).map_or(1, Vec::len);
             assert_eq!(records.len(), expected);
             records.iter().for_each(check_record);
         }
         Incoming::BadCommand(reason) => assert!(!reason.is_empty() && reason.len() < 500),
-        Incoming::Tick | Incoming::Command(_) => {}
+        Incoming::Tick | Incoming::Daily | Incoming::Command(_) => {}
     }
 }
 

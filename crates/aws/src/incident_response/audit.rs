@@ -1,0 +1,150 @@
+//! The auditor: each minute it looks at every open incident, by another index than the one that wakes them, and says so when
+//! one would not be attended to. What it finds, it sets right where it can.
+
+use futures_util::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use monitoring_core::alert::{AlertChange, AlertKey, ChangeState, GroupKey};
+use monitoring_core::incident::{Hold, Incident};
+use monitoring_core::metric::Dimensions;
+
+use super::around::STORM;
+use super::{CONCURRENCY, Responder};
+use crate::outside::Outside;
+use crate::store::{PendingEffect, StoreError};
+
+/// How long something may be due before that is a fault: five ticks.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// What the auditor's alert is called.
+const AUDIT: &str = "audit";
+
+/// The most findings that an alert spells out.
+const MAX_FINDINGS: usize = 5;
+
+impl<O: Outside> Responder<O> {
+    /// Looks at every open incident. Returns what was found.
+    pub(super) async fn audit(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
+        let (mut open, unreadable) = self.store.open_incidents().await?;
+        open.retain(Incident::is_open);
+        let mut findings: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
+        let audited = stream::iter(&open)
+            .map(|incident| self.audit_incident(incident, now))
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        findings.extend(audited.into_iter().flatten());
+        findings.sort();
+        self.tell_findings(&open, &findings, now).await;
+        self.count_storm(&open, now).await;
+        Ok(findings)
+    }
+
+    async fn audit_incident(&self, incident: &Incident, now: Timestamp) -> Option<String> {
+        let id = &incident.id;
+        let asleep = match incident.wake_at {
+            None => Some(format!("{id} had no next wake-up")),
+            // What is held back is looked at by every tick, so its time is always past.
+            Some(at) if incident.held.is_none() && now.duration_since(at) > PATIENCE => {
+                Some(format!("{id} was due at {at}, and nothing happened"))
+            }
+            Some(_) => None,
+        };
+        if let Some(finding) = asleep {
+            // Attended to now: what slept is awake again, and the finding says that it slept.
+            if let Err(error) = self.attend(id, now).await {
+                tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "could not be woken");
+            }
+            return Some(finding);
+        }
+        match self.store.pending_effects(id).await {
+            Ok(effects) => stuck(&effects, now).map(|effect| {
+                let PendingEffect { effect, due_at, .. } = effect;
+                format!(
+                    "message {} of {id} for {} was due at {due_at}, and is not sent",
+                    effect.number,
+                    effect.channel()
+                )
+            }),
+            Err(error) => Some(format!("the messages of {id} cannot be read: {error}")),
+        }
+    }
+
+    /// Tells people, or that it is over.
+    async fn tell_findings(&self, open: &[Incident], findings: &[String], now: Timestamp) {
+        let alert = |reason: &str| AlertChange::about_the_suite(AUDIT, "Incidents are not attended to", reason, now);
+        let change = if findings.is_empty() {
+            if !fires(open, &GroupKey::suite(), AUDIT) {
+                return;
+            }
+            alert("").is_over("every open incident has a next step")
+        } else {
+            for finding in findings {
+                tracing::error!(finding, "the auditor found something");
+            }
+            alert(&findings.iter().take(MAX_FINDINGS).cloned().collect::<Vec<_>>().join("; "))
+        };
+        // Where it is the incident about the suite that is stuck, no incident would help: the channels are told directly.
+        let about_itself = open.iter().find(|incident| incident.group == GroupKey::suite());
+        let stuck = about_itself.is_some_and(|own| findings.iter().any(|finding| finding.contains(own.id.as_str())));
+        let told = if stuck { Ok(Vec::new()) } else { self.take_in(change.clone(), now).await };
+        if let Err(error) = told {
+            tracing::error!(error = &error as &dyn std::error::Error, "nobody could be told of what the auditor found");
+        }
+        if stuck {
+            self.page_directly(&change, "the incident about the suite itself is stuck", now).await;
+        }
+    }
+
+    /// Says how many incidents a storm stands for, and that it is over when there is none left.
+    async fn count_storm(&self, open: &[Incident], now: Timestamp) {
+        let group = GroupKey::named(STORM);
+        if !fires(open, &group, STORM) {
+            return;
+        }
+        let folded = open.iter().filter(|incident| matches!(incident.held, Some(Hold::Storm { .. }))).count();
+        let title = format!("Storm: {} or more further incidents are open", step_below(folded));
+        let reason = format!("{folded} incidents are recorded and not paged one by one");
+        let change = AlertChange { group, ..AlertChange::about_the_suite(STORM, &title, &reason, now) };
+        let change = if folded == 0 { change.is_over("every incident that it stood for is resolved") } else { change };
+        if let Err(error) = self.take_in(change, now).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the storm's count could not be told");
+        }
+    }
+}
+
+/// Whether an alert of the suite fires in an open incident of a group.
+fn fires(open: &[Incident], group: &GroupKey, name: &str) -> bool {
+    let key = AlertKey::new(&format!("suite:{name}"), &Dimensions::new(), None);
+    let member = open.iter().filter(|incident| incident.group == *group).find_map(|incident| incident.alerts.get(&key));
+    member.is_some_and(|member| member.state == ChangeState::Firing)
+}
+
+/// An effect that should have been attempted: the first of its channel, due for too long, in nobody's hands. What failed and
+/// waits for its next attempt is due in the future.
+fn stuck(effects: &[PendingEffect], now: Timestamp) -> Option<&PendingEffect> {
+    let mut channels: Vec<&str> = Vec::new();
+    effects.iter().find(|effect| {
+        let channel = effect.effect.channel();
+        let first = !channels.contains(&channel);
+        channels.push(channel);
+        first && !effect.is_claimed(now) && now.duration_since(effect.due_at) > PATIENCE
+    })
+}
+
+/// 1, 2, 5, 10, 20, 50 ... at most the number: an update for each step, and not for each incident.
+fn step_below(number: usize) -> usize {
+    let steps = (0..7).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power)));
+    steps.take_while(|step| *step <= number).last().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_told_in_steps() {
+        for (number, expected) in [(0, 0), (1, 1), (4, 2), (5, 5), (99, 50), (100, 100), (12_345, 10_000)] {
+            assert_eq!(step_below(number), expected);
+        }
+    }
+}

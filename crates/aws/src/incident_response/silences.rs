@@ -1,0 +1,119 @@
+//! Silences that somebody makes at run time.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use monitoring_core::alert::incoming::SilenceRequest;
+use monitoring_core::alert::{AlertKey, ChangeState};
+use monitoring_core::catalogue::Severity;
+use monitoring_core::decide::{Action, Command, Decision};
+use monitoring_core::incident::{Fact, Hold, IncidentId};
+use monitoring_core::message::format_seconds;
+use monitoring_core::silence::{SCHEMA, Silence};
+
+use super::{HandleError, Responder, Response};
+use crate::outside::Outside;
+
+impl<O: Outside> Responder<O> {
+    /// Makes a silence, or ends one before its time.
+    pub(super) async fn silence(&self, request: SilenceRequest, now: Timestamp) -> Result<Response, HandleError> {
+        match request {
+            SilenceRequest::Incident { incident, seconds, by, why, once } => {
+                self.silence_incident(&incident, seconds, &by, why, once, now).await
+            }
+            SilenceRequest::Matching { matcher, seconds, by, why, sev1 } => {
+                let alerts = BTreeSet::new();
+                let id = Silence::id_for(&matcher, &alerts, &by, now);
+                let until = self.until(seconds, now)?;
+                let silence = Silence { schema: SCHEMA, id, matcher, alerts, from: now, until, by, why, sev1 };
+                self.store.put_silence(&silence).await?;
+                Ok(noting(format!("{} is in force until {until}", silence.id)))
+            }
+            SilenceRequest::End { id, by } => {
+                if !self.store.end_silence(&id, &by, now).await? {
+                    return Err(HandleError::Refused(format!(
+                        "no silence {id} is in force; see `monitorctl silences list`"
+                    )));
+                }
+                // What it held back is found by the next tick.
+                Ok(noting(format!("{id} has ended")))
+            }
+        }
+    }
+
+    /// Silences what fires in an incident now: another alert that joins it is heard.
+    async fn silence_incident(
+        &self,
+        id: &IncidentId,
+        seconds: u32,
+        by: &str,
+        why: Option<String>,
+        once: Option<String>,
+        now: Timestamp,
+    ) -> Result<Response, HandleError> {
+        let until = self.until(seconds, now)?;
+        let refused = |what: &str| HandleError::Refused(format!("{id} {what}; see `monitorctl incidents list`"));
+        let incident = self.store.incident(id).await?.ok_or_else(|| refused("does not exist"))?;
+        let firing = incident.alerts.iter().filter(|(_, member)| member.state == ChangeState::Firing);
+        let alerts: BTreeSet<AlertKey> = firing.map(|(key, _)| key.clone()).collect();
+        if alerts.is_empty() || !incident.is_open() {
+            return Err(refused("has no alert that fires, so there is nothing to silence"));
+        }
+        let matcher = monitoring_core::catalogue::Matcher::default();
+        let silence = Silence {
+            schema: SCHEMA,
+            id: Silence::id_for(&matcher, &alerts, by, now),
+            matcher,
+            alerts,
+            from: now,
+            until,
+            by: by.to_owned(),
+            why: why.unwrap_or_else(|| format!("asked for at {id}")),
+            // Whoever silences an incident that is a SEV1 means it.
+            sev1: incident.severity == Severity::Sev1,
+        };
+        let text = format!("silenced for {} ({})", format_seconds(i64::from(seconds)), silence.id);
+        let action = Action::Note(text);
+        let command = Command { incident: id.clone(), action, by: by.to_owned(), text: None, once };
+        // The silence first: what the note tells of is in force, and a note that is refused as a repetition finds the same one.
+        self.store.put_silence(&silence).await?;
+        self.command(command, now).await
+    }
+
+    fn until(&self, seconds: u32, now: Timestamp) -> Result<Timestamp, HandleError> {
+        let longest = self.catalogue.noise.silences.longest_seconds;
+        if seconds == 0 || seconds > longest {
+            let longest = format_seconds(i64::from(longest));
+            return Err(HandleError::Refused(format!(
+                "a silence lasts from a minute to {longest} (`noise: silences: longest` in the catalogue)"
+            )));
+        }
+        Ok(now.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Counts the silences that held something back. Only for a report on those that never did, so a failure is logged.
+    pub(super) async fn note_silences(&self, ids: &[String], now: Timestamp) {
+        for id in ids {
+            if let Err(error) = self.store.note_silence(id, now).await {
+                tracing::warn!(
+                    silence = id,
+                    error = &error as &dyn std::error::Error,
+                    "the use of a silence is not counted"
+                );
+            }
+        }
+    }
+}
+
+/// The silences that a decision names as a reason.
+pub(super) fn used(decision: &Decision) -> Vec<String> {
+    let ids = decision.entries.iter().filter_map(|entry| match &entry.fact {
+        Fact::Held { hold: Hold::Silence { id, .. } } => Some(id.clone()),
+        _ => None,
+    });
+    ids.collect()
+}
+
+fn noting(note: String) -> Response {
+    Response { notes: vec![note], ..Response::default() }
+}
