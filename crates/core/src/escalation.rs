@@ -5,6 +5,8 @@
 //! then on each round is twice as long as the one before, so that an incident which everybody forgot does not page a
 //! thousand times. A rise or a reopening begins anew.
 
+pub mod schedule;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::catalogue::{EscalationLevel, SeverityPolicy};
