@@ -54,8 +54,16 @@ async fn sev1_goes_up_after_5_and_15_minutes_and_starts_over_after_20() {
     assert_eq!(keys, [&[id.to_string()], &later[..]].concat());
 
     let said = |page: usize| world.pagerduty.accepted(Kind::Page)[page].text.clone();
-    assert!(said(1).contains("nobody acknowledged within 5 min, so it goes to level 2 of 3"), "{}", said(1));
-    assert!(said(2).contains("nobody acknowledged within 15 min, so it goes to level 3 of 3"), "{}", said(2));
+    assert!(
+        said(1).contains("nobody acknowledged within the response time of 5 min, so it goes to level 2 of 3"),
+        "{}",
+        said(1)
+    );
+    assert!(
+        said(2).contains("nobody acknowledged within the escalation time of 15 min, so it goes to level 3 of 3"),
+        "{}",
+        said(2)
+    );
     assert!(
         said(3).contains("nobody acknowledged within 20 min at any of 3 levels, so it starts over at level 1"),
         "{}",
