@@ -11,10 +11,11 @@ use crate::catalogue::command::CatalogueArgs;
 use crate::incidents::IncidentsArgs;
 use crate::invoke::InvokeArgs;
 use crate::local::LocalArgs;
+use crate::oncall::OncallArgs;
 
 /// Done.
 pub const OK: u8 = 0;
-/// What was asked for was looked at and is not so: mistakes in a catalogue, an incident that does not exist.
+/// What was asked for was looked at and is not so: mistakes in a catalogue, an incident or a team that does not exist.
 pub const REFUSED: u8 = 1;
 /// The command line or a file cannot be understood.
 pub const USAGE: u8 = 2;
@@ -26,7 +27,7 @@ pub const INTERRUPTED: u8 = 130;
 const AFTER_HELP: &str = "\
 Exit codes:
   0    done
-  1    refused: the catalogue has mistakes, or there is no such incident, or its state does not allow it
+  1    refused: the catalogue has mistakes, or there is no such incident, team or schedule, or its state does not allow it
   2    the command line or a file cannot be understood
   3    the store, AWS or the network failed
   130  ended by Ctrl-C; everything is saved
@@ -58,6 +59,8 @@ enum Command {
     Invoke(InvokeArgs),
     /// Look at incidents and act on them
     Incidents(IncidentsArgs),
+    /// See who is on call
+    Oncall(OncallArgs),
     /// Check the catalogue, describe it to an editor, or resolve it
     Catalogue(CatalogueArgs),
 }
@@ -119,6 +122,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Local(args) => Box::pin(crate::local::run(args, cli.json)).await,
         Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
+        Command::Oncall(args) => crate::oncall::run(&args, cli.json),
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
     }
 }

@@ -6,3 +6,4 @@ pub mod door;
 pub mod incidents;
 pub mod invoke;
 pub mod local;
+pub mod oncall;

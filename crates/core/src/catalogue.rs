@@ -3,13 +3,16 @@
 //! Defaults are filled in and names are checked, so nothing here is optional that a decision needs.
 
 mod noise;
+pub mod people;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::metric::{Dimensions, Unit};
+use people::{Schedule, User};
 
 pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, Window};
 
@@ -40,6 +43,12 @@ pub struct Catalogue {
     pub channels: BTreeMap<String, Channel>,
     /// By name.
     pub teams: BTreeMap<String, Team>,
+    /// By name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, User>,
+    /// By name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, Schedule>,
     /// By name.
     pub runbooks: BTreeMap<String, Runbook>,
     /// What keeps people from being called.
@@ -456,6 +465,12 @@ pub struct Team {
     pub title: String,
     /// Where to write to them.
     pub contact: String,
+    /// Name of the schedule that says who of them is on call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_call: Option<String>,
+    /// Names of users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
 }
 
 /// For a kind of incident: what a person should do, and who is called.
@@ -569,6 +584,34 @@ impl Catalogue {
         for alarm in &self.alarms {
             if !self.rules.contains_key(&alarm.rule) {
                 return unknown(format!("rule {} of alarm {}", alarm.rule, alarm.name));
+            }
+        }
+        self.check_people()
+    }
+
+    fn check_people(&self) -> Result<(), CatalogueError> {
+        let unknown = |what: String| Err(CatalogueError::Unknown(what));
+        for team in self.teams.values() {
+            if let Some(schedule) = team.on_call.as_ref().filter(|schedule| !self.schedules.contains_key(*schedule)) {
+                return unknown(format!("schedule {schedule} of team {}", team.name));
+            }
+            if let Some(user) = team.members.iter().find(|user| !self.users.contains_key(*user)) {
+                return unknown(format!("user {user} of team {}", team.name));
+            }
+        }
+        for user in self.users.values() {
+            if let Some(channel) = user.channels.iter().find(|channel| !self.channels.contains_key(*channel)) {
+                return unknown(format!("channel {channel} of user {}", user.name));
+            }
+        }
+        for schedule in self.schedules.values() {
+            if TimeZone::get(&schedule.time_zone).is_err() {
+                return unknown(format!("time zone {} of schedule {}", schedule.time_zone, schedule.name));
+            }
+            let rotating = schedule.rotations.iter().flat_map(|rotation| &rotation.users);
+            let mut users = rotating.chain(schedule.overrides.iter().map(|exception| &exception.user));
+            if let Some(user) = users.find(|user| !self.users.contains_key(*user)) {
+                return unknown(format!("user {user} of schedule {}", schedule.name));
             }
         }
         Ok(())

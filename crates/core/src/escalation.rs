@@ -5,6 +5,8 @@
 //! then on each round is twice as long as the one before, so that an incident which everybody forgot does not page a
 //! thousand times. A rise or a reopening begins anew.
 
+pub mod schedule;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::catalogue::{EscalationLevel, SeverityPolicy};
@@ -30,6 +32,15 @@ pub struct NextPage {
     pub started_at: Timestamp,
     /// When it is due.
     pub due_at: Timestamp,
+}
+
+/// One of the two deadlines of a severity, in seconds since the round began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// Whoever was called first has this long to acknowledge.
+    Response(u32),
+    /// Whoever was called, the last level is called after this long.
+    Escalation(u32),
 }
 
 /// What comes after the level that was paged last.
@@ -79,6 +90,16 @@ pub fn stale_at(policy: &SeverityPolicy, at: Timestamp) -> Timestamp {
 pub fn level(policy: &SeverityPolicy, number: u32) -> Option<&EscalationLevel> {
     let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
     policy.levels.get(index).or(policy.levels.last())
+}
+
+/// The deadline that nobody met when this level is called; `None` for a level whose time is neither of the two.
+pub fn missed_deadline(policy: &SeverityPolicy, number: u32) -> Option<Deadline> {
+    let after = level(policy, number)?.after_seconds;
+    if after == policy.escalation_seconds {
+        Some(Deadline::Escalation(after))
+    } else {
+        (after == policy.response_seconds).then_some(Deadline::Response(after))
+    }
 }
 
 /// From the start of a round until it starts over: the last level has the response time to answer. `round` counts from
@@ -161,6 +182,18 @@ mod tests {
         // Rounds of a day; three days and six minutes late.
         check(3, 12, 0, 3 * 1440 + 6, &[(1, 13, 3 * 1440), (2, 13, 3 * 1440 + 5)]);
     }
+
+    #[test]
+    fn a_level_says_which_deadline_was_missed() {
+        for (number, expected) in [(1, None), (2, Some(Deadline::Response(300))), (3, Some(Deadline::Escalation(900)))]
+        {
+            assert_eq!(missed_deadline(&sev1(), number), expected, "{number}");
+        }
+        let mut policy = sev1();
+        policy.levels[1].after_seconds = 400;
+        assert_eq!(missed_deadline(&policy, 2), None);
+    }
+
     #[test]
     fn what_cannot_be_is_answered_all_the_same() {
         let none = SeverityPolicy { levels: Vec::new(), ..sev1() };

@@ -44,6 +44,9 @@ pub struct Notice {
     pub more_alerts: u32,
     /// What to do.
     pub runbook: Option<RunbookCard>,
+    /// For a page: who is on call, where the team has a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_call: Option<OnCallPerson>,
     /// The keys at `PagerDuty` that this message is about: the one to open for a page, all that are open otherwise.
     pub dedup_keys: Vec<String>,
 }
@@ -73,6 +76,16 @@ pub enum NoticeKind {
         /// Who, or `recovery`.
         by: String,
     },
+}
+
+/// Who is on call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnCallPerson {
+    /// `Ana Torres`.
+    pub title: String,
+    /// Member id in Slack: `U024BE7LH`. From the catalogue, and looked at again before it becomes a mention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack_user_id: Option<String>,
 }
 
 /// One alert in a notice.

@@ -67,6 +67,7 @@ fn notice(kind: NoticeKind) -> Notice {
         alerts: Vec::new(),
         more_alerts: 0,
         runbook: None,
+        on_call: None,
         dedup_keys: vec![INCIDENT.to_owned()],
     }
 }

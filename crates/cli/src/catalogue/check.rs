@@ -3,6 +3,7 @@
 mod metrics;
 mod people;
 mod rules;
+mod schedules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     let mut checker = Checker { tree, document, findings: Vec::new(), shapeless: BTreeSet::new() };
     checker.service();
     checker.defaults();
-    for section in ["rules", "channels", "teams", "runbooks"] {
+    for section in ["rules", "channels", "teams", "users", "schedules", "runbooks"] {
         for name in checker.names(section).unwrap_or_default() {
             checker.name(section, name);
         }
@@ -28,6 +29,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     metrics::check(&mut checker);
     rules::check(&mut checker);
     people::check(&mut checker);
+    schedules::check(&mut checker);
     if complete && checker.findings.iter().all(|finding| finding.severity == Severity::Warning) {
         people::check_unused(&mut checker);
     }

@@ -2,6 +2,8 @@
 //!
 //! What a key means is said here once; the doc comments become the descriptions that an editor shows.
 
+mod people;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -9,6 +11,8 @@ use monitoring_core::catalogue::{AlertSeverity, Category, Engine, MissingData, S
 use monitoring_core::metric::Unit;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use people::{Override, Rotation, Schedule, User};
 
 /// What is measured, what is wrong with it, who is told, and what to do.
 //
@@ -39,6 +43,12 @@ pub(crate) struct Document {
     /// People who are called together, by name.
     #[serde(default)]
     pub(crate) teams: BTreeMap<String, Team>,
+    /// People who can be on call, by name.
+    #[serde(default)]
+    pub(crate) users: BTreeMap<String, User>,
+    /// Who is on call when, by name.
+    #[serde(default)]
+    pub(crate) schedules: BTreeMap<String, Schedule>,
     /// What to do for a kind of incident, by name.
     #[serde(default)]
     pub(crate) runbooks: BTreeMap<String, Runbook>,
@@ -89,7 +99,7 @@ pub(crate) struct Defaults {
     pub(crate) missing: Treatment,
     /// The team that is called. Needed where a severity does not name its own.
     pub(crate) team: Option<String>,
-    /// Time zone of active hours, an IANA name. Default `UTC`.
+    /// Time zone of active hours and schedules, an IANA name. Default `UTC`.
     pub(crate) time_zone: String,
 }
 
@@ -352,9 +362,9 @@ pub(crate) struct SeverityPolicy {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) description: String,
-    /// Somebody must acknowledge within this time.
+    /// Somebody must acknowledge within this time. Then the second level is called.
     pub(crate) response: Duration,
-    /// Unacknowledged for this time, the incident goes to the last level.
+    /// Unacknowledged for this time, the incident goes to the last level. Counted from its detection, as the response time is.
     pub(crate) escalation: Duration,
     /// Channels of every level that does not name its own.
     #[serde(default)]
@@ -438,6 +448,12 @@ pub(crate) struct Team {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) contact: String,
+    /// The schedule that says who of them is on call. Default: everybody is called together.
+    pub(crate) on_call: Option<String>,
+    /// Users who belong to it.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) members: Vec<String>,
 }
 
 /// What to do for a kind of incident.

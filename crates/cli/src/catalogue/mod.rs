@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use monitoring_core::catalogue::{Catalogue, CatalogueError};
 use serde::Serialize;
 
+pub(crate) use resolve::moment;
+pub(crate) use suggest::nearest;
 use yaml::{Position, Tree};
 
 /// The resolved catalogue of AI Nutritionist, as this version ships it.

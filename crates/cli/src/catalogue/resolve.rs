@@ -2,6 +2,8 @@
 //!
 //! Total on what the check accepted. What else would be needed (a source that is not there) is left out here and reported by the check.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use monitoring_core::catalogue::{
@@ -15,6 +17,8 @@ use monitoring_core::rule::alarm_name;
 use super::document::{
     ActiveHours, Channel, ChannelKind, Cost, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
 };
+
+pub(crate) use people::{moment, resolve_schedule};
 
 /// The resolved form of a document that has no mistakes.
 pub(crate) fn resolve(document: &Document) -> Catalogue {
@@ -44,16 +48,9 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
             .iter()
             .map(|(name, channel)| (name.clone(), resolve_channel(name, channel)))
             .collect(),
-        teams: document
-            .teams
-            .iter()
-            .map(|(name, team)| {
-                (
-                    name.clone(),
-                    resolved::Team { name: name.clone(), title: team.title.clone(), contact: team.contact.clone() },
-                )
-            })
-            .collect(),
+        teams: people::teams(document),
+        users: people::users(document),
+        schedules: people::schedules(document),
         runbooks: document
             .runbooks
             .iter()
@@ -247,14 +244,19 @@ fn resolve_tier(name: &str, tier: &Tier) -> Option<resolved::Tier> {
 }
 
 fn resolve_hours(document: &Document, hours: &ActiveHours) -> resolved::ActiveHours {
-    let all = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
-    let days: BTreeSet<Weekday> = hours.days.as_deref().unwrap_or(&all).iter().copied().collect();
     resolved::ActiveHours {
         from_hour: hours.from,
         to_hour: hours.to,
-        weekdays: days.into_iter().map(|day| day as u8).collect(),
+        weekdays: weekdays(hours.days.as_deref()),
         time_zone: hours.time_zone.clone().unwrap_or_else(|| document.defaults.time_zone.clone()),
     }
+}
+
+/// The days of the week as numbers, each once: 1 (Monday) to 7; all where none are named.
+fn weekdays(days: Option<&[Weekday]>) -> Vec<u8> {
+    let all = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
+    let days: BTreeSet<Weekday> = days.unwrap_or(&all).iter().copied().collect();
+    days.into_iter().map(|day| day as u8).collect()
 }
 
 fn resolve_severity(document: &Document, policy: &SeverityPolicy) -> resolved::SeverityPolicy {

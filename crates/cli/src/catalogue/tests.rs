@@ -1,3 +1,5 @@
+mod people;
+
 use super::*;
 
 /// A catalogue without mistakes, small enough to read; each test spoils one place of it.
@@ -61,9 +63,13 @@ fn problems(text: &str) -> Vec<String> {
 /// lines of the table would tell nothing.
 fn check(from: &str, to: &str, expected: &[&str]) {
     assert_eq!(SOUND.matches(from).count(), 1, "{from}");
-    let found = problems(&SOUND.replacen(from, to, 1));
+    check_text(&SOUND.replacen(from, to, 1), to, expected);
+}
+
+fn check_text(text: &str, what: &str, expected: &[&str]) {
+    let found = problems(text);
     let found: Vec<&str> = found.iter().filter_map(|line| line.splitn(4, ':').nth(3)).map(str::trim_start).collect();
-    assert_eq!(found, expected, "{to}");
+    assert_eq!(found, expected, "{what}");
 }
 
 #[test]

@@ -8,11 +8,11 @@ use monitoring_core::rule::static_level;
 
 const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
 
-fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(MANIFEST).join("../..")
 }
 
-fn monitorctl(directory: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn monitorctl(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_monitorctl"))
         .current_dir(directory)
         .env_remove("MONITORING_CATALOGUE")
@@ -21,11 +21,11 @@ fn monitorctl(directory: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 

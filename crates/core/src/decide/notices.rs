@@ -51,6 +51,7 @@ impl Deciding<'_> {
         let more = members.len().saturating_sub(MAX_ALERT_LINES) + incident.beyond.len();
         Some(Notice {
             incident: incident.id.clone(),
+            on_call: self.on_call(&kind),
             kind,
             severity: incident.severity,
             status: incident.status,

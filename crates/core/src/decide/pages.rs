@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::{Deciding, DeliveryReport};
 use crate::alert::bounded;
 use crate::catalogue::SeverityPolicy;
-use crate::escalation::{self, NextPage};
+use crate::escalation::schedule::{Duty, duty};
+use crate::escalation::{self, Deadline, NextPage};
 use crate::incident::{Fact, Incident, Page, SlackThread};
-use crate::message::{NoticeKind, format_seconds};
+use crate::message::{NoticeKind, OnCallPerson, format_seconds};
 
 /// The most bytes of an id that a receiver returns.
 const MAX_RECEIPT: usize = 60;
@@ -99,7 +100,12 @@ impl Deciding<'_> {
         if page.level == 1 {
             format!("nobody acknowledged within {waited} at any of {total} levels, so it starts over at level 1")
         } else {
-            format!("nobody acknowledged within {waited}, so it goes to level {} of {total}", page.level)
+            let missed = match escalation::missed_deadline(policy, page.level) {
+                Some(Deadline::Response(time)) => format!("the response time of {}", format_seconds(time.into())),
+                Some(Deadline::Escalation(time)) => format!("the escalation time of {}", format_seconds(time.into())),
+                None => waited,
+            };
+            format!("nobody acknowledged within {missed}, so it goes to level {} of {total}", page.level)
         }
     }
 
@@ -110,7 +116,14 @@ impl Deciding<'_> {
         let Some(policy) = catalogue.policy(incident.severity) else { return };
         let Some(level) = escalation::level(policy, page.level) else { return };
         let wanted = |channel: &&String| !except.contains(channel) && catalogue.channels.contains_key(*channel);
-        let channels: Vec<String> = level.channels.iter().filter(wanted).cloned().collect();
+        let on_duty = duty(catalogue, &level.team, self.now);
+        let why = &match on_duty {
+            Duty::Nobody(schedule) => format!("{why}; nobody is on call in schedule {schedule}"),
+            Duty::User(_) | Duty::Team => why.to_owned(),
+        };
+        let own = if let Duty::User(user) = on_duty { user.channels.as_slice() } else { &[] };
+        let own = own.iter().filter(|channel| !level.channels.contains(channel));
+        let channels: Vec<String> = level.channels.iter().chain(own).filter(wanted).cloned().collect();
         let mut position = incident.escalation.clone();
         (position.level, position.round, position.started_at) = (page.level, page.round, page.started_at);
         let next_at = escalation::next(policy, &position).due_at;
@@ -128,6 +141,15 @@ impl Deciding<'_> {
         let key = incident.next_key(channel, level, round);
         self.paged.insert(channel.to_owned());
         self.notify(channel, NoticeKind::Page { level, round, team }, why, vec![key])
+    }
+
+    /// Who is on call in the team that this message calls; nobody for a message that calls nobody.
+    pub(super) fn on_call(&self, kind: &NoticeKind) -> Option<OnCallPerson> {
+        let NoticeKind::Page { level, .. } = kind else { return None };
+        let catalogue = self.policy.catalogue;
+        let policy = catalogue.policy(self.incident.as_ref()?.severity)?;
+        let Duty::User(user) = duty(catalogue, &escalation::level(policy, *level)?.team, self.now) else { return None };
+        Some(OnCallPerson { title: user.title.clone(), slack_user_id: user.slack_user_id.clone() })
     }
 
     pub(super) fn delivery(&mut self, report: &DeliveryReport) -> String {

@@ -70,7 +70,7 @@ fn details(notice: &Notice) -> Value {
         .flat_map(|runbook| runbook.steps.iter().take(MAX_STEPS).enumerate())
         .map(|(index, step)| format!("{}. {}", index + 1, bounded(step, 500)))
         .collect();
-    json!({
+    let mut details = json!({
         "incident": notice.incident,
         "status": notice.status,
         "since": date_and_time(notice.since),
@@ -78,7 +78,11 @@ fn details(notice: &Notice) -> Value {
         "alerts": alerts,
         "what_to_do": steps,
         "acknowledge": notice.next_step().map(|(_, command)| command),
-    })
+    });
+    if let (Some(person), Value::Object(details)) = (&notice.on_call, &mut details) {
+        details.insert("on_call".to_owned(), json!(person.name()));
+    }
+    details
 }
 
 fn severity(severity: Severity) -> &'static str {

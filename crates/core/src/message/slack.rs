@@ -27,7 +27,7 @@ pub fn blocks(notice: &Notice) -> Value {
     );
     let mut blocks = vec![
         json!({"type": "header", "text": {"type": "plain_text", "text": header, "emoji": false}}),
-        section(&format!("{context}\n{}", escaped(&notice.reason()))),
+        section(&format!("{context}\n{}{}", escaped(&notice.reason()), on_call(notice))),
     ];
     blocks.extend(notice.alerts.iter().map(alert));
     blocks.extend(notice.more().map(|more| section(&more)));
@@ -44,7 +44,7 @@ pub fn thread_reply(notice: &Notice) -> Value {
     let mut blocks = match notice.kind {
         NoticeKind::Acknowledged { .. } | NoticeKind::Resolved { .. } => vec![section(&reason)],
         NoticeKind::Page { .. } | NoticeKind::Update => {
-            let mut blocks = vec![section(&format!("*{}*: {reason}", notice.label()))];
+            let mut blocks = vec![section(&format!("*{}*: {reason}{}", notice.label(), on_call(notice)))];
             blocks.extend(notice.alerts.iter().map(alert));
             blocks.extend(notice.more().map(|more| section(&more)));
             blocks
@@ -70,8 +70,17 @@ pub fn plain(heading: &str, lines: &[String]) -> Value {
 fn message(notice: &Notice, blocks: &[Value]) -> Value {
     let label = notice.label();
     let (what, place) = (escaped(&notice.what_and_value()), escaped(&notice.place()));
-    let text = format!("{label}: {what} ({place}). {}", escaped(&notice.reason()));
+    let on_call = notice.on_call_line().map(|line| format!(". {}", escaped(&line))).unwrap_or_default();
+    let text = format!("{label}: {what} ({place}). {}{on_call}", escaped(&notice.reason()));
     json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+/// A line of its own that calls the person by a mention, which Slack notifies them of; their name where the catalogue
+/// has no member id.
+fn on_call(notice: &Notice) -> String {
+    let Some(person) = &notice.on_call else { return String::new() };
+    let who = person.slack_member().map_or_else(|| escaped(&person.name()), |id| format!("<@{id}>"));
+    format!("\nOn call: {who}")
 }
 
 fn alert(alert: &AlertLine) -> Value {

@@ -58,6 +58,7 @@ fn notice(kind: NoticeKind, status: Status, why: &str) -> Notice {
             .to_vec(),
             url: Some("https://wiki.example.com/runbooks/high-error-rate?a=1&b=2".to_owned()),
         }),
+        on_call: None,
         dedup_keys: vec!["INC-20261123-0f3a9c1d".to_owned()],
     }
 }
@@ -85,6 +86,7 @@ fn hostile() -> Notice {
         ..alert_line("", 0.0, 0.0, Unit::None)
     };
     notice.alerts = vec![line; MAX_ALERT_LINES];
+    notice.on_call = Some(OnCallPerson { title: long.clone(), slack_user_id: Some(markup.to_owned()) });
     notice.runbook = Some(RunbookCard {
         name: "r".to_owned(),
         title: long.clone(),
@@ -115,7 +117,40 @@ fn a_first_page_on_every_channel() {
 
 #[test]
 fn a_later_page_says_why() {
-    insta::assert_snapshot!(all_channels(&page(2, 0, "nobody acknowledged within 5 min, so it goes to level 2 of 2")));
+    let why = "nobody acknowledged within the response time of 5 min, so it goes to level 2 of 3";
+    insta::assert_snapshot!(all_channels(&page(2, 0, why)));
+}
+
+fn ana(slack_user_id: &str) -> OnCallPerson {
+    OnCallPerson { title: "Ana Torres".to_owned(), slack_user_id: Some(slack_user_id.to_owned()) }
+}
+
+#[test]
+fn a_page_says_who_is_on_call_on_every_channel() {
+    let page = page(1, 0, "critical alert: 1 of 1 datapoints breach");
+    insta::assert_snapshot!(all_channels(&Notice { on_call: Some(ana("U024BE7LH")), ..page }));
+}
+
+#[test]
+fn only_a_member_id_becomes_a_mention() {
+    for (id, mentioned) in [
+        ("U024BE7LH", true),
+        ("W012A3CDE", true),
+        ("U024BE7LH> <!channel", false),
+        ("!channel", false),
+        ("S024BE7LH", false),
+        ("u024be7lh", false),
+        ("U", false),
+        ("", false),
+    ] {
+        let notice = Notice { on_call: Some(ana(id)), ..page(1, 0, "w") };
+        for message in [slack::blocks(&notice), slack::thread_reply(&notice)] {
+            let text = message.to_string();
+            assert_eq!(text.matches(&format!("On call: <@{id}>")).count(), usize::from(mentioned), "{id}: {text}");
+            assert_eq!(text.matches("<@").count(), usize::from(mentioned), "{id}: {text}");
+            assert!(text.contains("On call: Ana Torres") && !text.contains("<!channel"), "{id}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,8 @@ pub fn sms(notice: &Notice) -> String {
     let step = notice.next_step().map_or_else(|| notice.incident.to_string(), |(_, command)| command);
 
     // What to do about it is never cut; of the rest, each part leaves room for the next.
-    let end = format!("{since} {step}");
+    let on_call = notice.on_call_line().map(|line| format!(" {}.", cut(&ascii(&line), 40))).unwrap_or_default();
+    let end = format!("{on_call}{since} {step}");
     let room = SMS_SEPTETS.saturating_sub(septets(&end));
     let place = cut(&ascii(&notice.place()), room / 3);
     let value = ascii(&notice.value());
@@ -62,6 +63,7 @@ fn lines(notice: &Notice) -> Vec<String> {
         format!("{}, {} {} ({})", notice.place(), notice.since_word(), date_and_time(notice.since), notice.duration()),
         notice.reason(),
     ];
+    lines.extend(notice.on_call_line());
     if !notice.alerts.is_empty() {
         lines.push(String::new());
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{AlertLine, Notice, NoticeKind, RunbookCard, format_seconds};
+use super::{AlertLine, Notice, NoticeKind, OnCallPerson, RunbookCard, format_seconds};
 use crate::alert::bounded;
 use crate::incident::Status;
 use crate::metric::format_dimensions;
@@ -89,6 +89,11 @@ impl Notice {
         if why.is_empty() { lead } else { format!("{lead}: {why}") }
     }
 
+    /// `On call: Ana Torres`, on a page of a team with a schedule.
+    pub(super) fn on_call_line(&self) -> Option<String> {
+        self.on_call.as_ref().map(|person| format!("On call: {}", person.name()))
+    }
+
     /// What the reader does next, and the command for it; nothing when it is over.
     pub(super) fn next_step(&self) -> Option<(&'static str, String)> {
         match (&self.kind, self.status) {
@@ -107,6 +112,20 @@ impl Notice {
             1 => Some("1 more alert".to_owned()),
             more => Some(format!("{more} more alerts")),
         }
+    }
+}
+
+impl OnCallPerson {
+    /// As messages write it.
+    pub(super) fn name(&self) -> String {
+        bounded(self.title.trim(), 80)
+    }
+
+    /// The member id, if it is one: `U` or `W`, then capitals and digits. Nothing else may stand in a mention.
+    pub(super) fn slack_member(&self) -> Option<&str> {
+        let plain = |id: &&str| id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        let is_member = |id: &&str| id.starts_with(['U', 'W']) && (3..=20).contains(&id.len());
+        self.slack_user_id.as_deref().filter(is_member).filter(plain)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who is called, when, and until when.
 
-use scenarios::{Kind, ToSpan, World};
+use scenarios::{Kind, Options, ToSpan, World};
 
 #[tokio::test]
 async fn somebody_acknowledges_in_time_and_nobody_else_is_called() {
@@ -54,8 +54,16 @@ async fn sev1_goes_up_after_5_and_15_minutes_and_starts_over_after_20() {
     assert_eq!(keys, [&[id.to_string()], &later[..]].concat());
 
     let said = |page: usize| world.pagerduty.accepted(Kind::Page)[page].text.clone();
-    assert!(said(1).contains("nobody acknowledged within 5 min, so it goes to level 2 of 3"), "{}", said(1));
-    assert!(said(2).contains("nobody acknowledged within 15 min, so it goes to level 3 of 3"), "{}", said(2));
+    assert!(
+        said(1).contains("nobody acknowledged within the response time of 5 min, so it goes to level 2 of 3"),
+        "{}",
+        said(1)
+    );
+    assert!(
+        said(2).contains("nobody acknowledged within the escalation time of 15 min, so it goes to level 3 of 3"),
+        "{}",
+        said(2)
+    );
     assert!(
         said(3).contains("nobody acknowledged within 20 min at any of 3 levels, so it starts over at level 1"),
         "{}",
@@ -164,4 +172,30 @@ async fn who_acknowledges_while_the_next_level_is_called_is_not_forgotten() {
     pages.sort();
     acknowledged.sort();
     assert_eq!(acknowledged, pages, "PagerDuty calls for nothing any more");
+}
+
+/// The shipped schedule hands off on Mondays at 09:00 in New York: two hours after the story begins, from chloe to ana.
+#[tokio::test]
+async fn a_hand_off_between_two_levels_calls_the_next_person() {
+    let mut options = Options::default();
+    let ana = options.catalogue.users.get_mut("ana").unwrap();
+    ana.slack_user_id = Some("U024BE7LH".to_owned());
+    ana.channels = vec!["sms".to_owned(), "slack".to_owned()];
+    let world = World::with(options).await;
+    world.skip(117.minutes()).await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    world.skip(5.minutes()).await;
+
+    let at_first = ["1:57 pagerduty SEV1", "1:57 slack SEV1"];
+    let later = ["2:02 pagerduty SEV1", "2:02 slack SEV1", "2:02 sms SEV1"];
+    assert_eq!(world.pages(), [&at_first[..], &later].concat());
+    let slack: Vec<String> = world.slack.accepted(Kind::Page).into_iter().map(|message| message.text).collect();
+    assert!(slack[0].contains("On call: Chloe Martin") && !slack[0].contains("<@"), "{}", slack[0]);
+    assert!(slack[1].contains("On call: <@U024BE7LH>"), "{}", slack[1]);
+    let pagerduty = world.pagerduty.accepted(Kind::Page);
+    assert!(pagerduty[1].text.contains(r#""on_call":"Ana Torres""#), "{}", pagerduty[1].text);
+
+    world.acknowledge(&id, "ana").await;
+    world.skip(1.hour()).await;
+    assert_eq!(world.pages().len(), 5);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use monitoring_core::catalogue::{Category, Severity};
 
 use super::super::Finding;
-use super::super::document::{Channel, ChannelKind, Duration, SeverityPolicy};
+use super::super::document::{Channel, ChannelKind, Duration, Level, SeverityPolicy};
 use super::super::yaml::child;
 use super::{Checker, entries, items};
 
@@ -80,6 +80,7 @@ fn check_levels(checker: &mut Checker<'_>, pointer: &str, severity: Severity, po
         return;
     };
     let deadlines = [Duration { seconds: 0 }, policy.response, policy.escalation];
+    let findings = checker.findings.len();
     let mut before: Option<Duration> = None;
     for (index, (at, level)) in items(&child(pointer, "levels"), levels).into_iter().enumerate() {
         let number = index + 1;
@@ -136,6 +137,38 @@ fn check_levels(checker: &mut Checker<'_>, pointer: &str, severity: Severity, po
             _ => {}
         }
         before = Some(after);
+    }
+    if checker.findings.len() == findings {
+        check_deadlines(checker, pointer, severity, policy, levels);
+    }
+}
+
+/// The two deadlines of a severity are two things: at each of them somebody is called. With a single level they are one, since it starts over.
+fn check_deadlines(
+    checker: &mut Checker<'_>,
+    pointer: &str,
+    severity: Severity,
+    policy: &SeverityPolicy,
+    levels: &[Level],
+) {
+    let deadlines = [Duration { seconds: 0 }, policy.response, policy.escalation];
+    let times: Vec<Duration> = levels
+        .iter()
+        .enumerate()
+        .filter_map(|(index, level)| level.after.or_else(|| deadlines.get(index).copied()))
+        .collect();
+    let [_, .., last] = times.as_slice() else { return };
+    let pointer = child(pointer, "levels");
+    if *last != policy.escalation {
+        let message = format!(
+            "nobody is called when the escalation time of {severity} is over, {}: its last level comes after {last}",
+            policy.escalation
+        );
+        checker.warning(&pointer, message, format!("write `after: {}` for the last level", policy.escalation));
+    }
+    if !times.contains(&policy.response) {
+        let message = format!("nobody is called when the response time of {severity} is over, {}", policy.response);
+        checker.warning(&pointer, message, format!("write `after: {}` for level 2", policy.response));
     }
 }
 
@@ -202,6 +235,14 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
         .flat_map(|(_, policy)| &policy.channels)
         .chain(levels().filter_map(|level| level.channels.as_ref()).flatten())
         .chain(document.channels.values().filter_map(|channel| channel.fallback.as_ref()))
+        .chain(document.users.values().flat_map(|user| &user.channels))
+        .collect();
+    let schedules: BTreeSet<&String> = document.teams.values().filter_map(|team| team.on_call.as_ref()).collect();
+    let rotating = document.schedules.values().flat_map(|schedule| &schedule.rotations);
+    let users: BTreeSet<&String> = rotating
+        .flat_map(|rotation| &rotation.users)
+        .chain(document.schedules.values().flat_map(|schedule| &schedule.overrides).map(|exception| &exception.user))
+        .chain(document.teams.values().flat_map(|team| &team.members))
         .collect();
     let teams: BTreeSet<&String> = levels()
         .filter_map(|level| level.team.as_ref())
@@ -212,6 +253,8 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
     let sections = [
         ("channels", document.channels.keys().collect::<Vec<_>>(), channels, "name it in a severity"),
         ("teams", document.teams.keys().collect(), teams, "name it in a level or a runbook"),
+        ("users", document.users.keys().collect(), users, "name them in a schedule or a team"),
+        ("schedules", document.schedules.keys().collect(), schedules, "name it as `on_call` of a team"),
         ("runbooks", document.runbooks.keys().collect(), runbooks, "name it in a rule"),
     ];
     for (section, names, used, help) in sections {

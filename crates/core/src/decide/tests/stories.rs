@@ -86,7 +86,7 @@ fn a_rise_before_acknowledgement_pages_whom_nobody_has_woken_yet() {
     story.pass(5);
     story.wakes();
     story.said(&["pagerduty page 2.1 INC/2.1", "slack page 2.1 INC/2.1"]);
-    assert_eq!(story.why(), "nobody acknowledged within 5 min, so it goes to level 2 of 3");
+    assert_eq!(story.why(), "nobody acknowledged within the response time of 5 min, so it goes to level 2 of 3");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn each_level_says_why_and_calls_its_own_channels() {
     story.pass(10);
     story.wakes();
     story.said(&["pagerduty page 3.0 INC/3.0", "slack page 3.0 INC/3.0", "sms page 3.0 INC", "email page 3.0 INC"]);
-    assert_eq!(story.why(), "nobody acknowledged within 15 min, so it goes to level 3 of 3");
+    assert_eq!(story.why(), "nobody acknowledged within the escalation time of 15 min, so it goes to level 3 of 3");
     story.pass(5);
     story.wakes();
     story.said(&["pagerduty page 1.1 INC/1.1", "slack page 1.1 INC/1.1"]);
@@ -372,7 +372,49 @@ fn commands_on_a_resolved_incident() {
     assert_eq!(story.why(), "reopened by alice");
     story.pass(15);
     story.wakes();
-    assert_eq!(story.why(), "nobody acknowledged within 15 min, so it goes to level 2 of 3");
+    assert_eq!(story.why(), "nobody acknowledged within the response time of 15 min, so it goes to level 2 of 3");
+}
+
+#[test]
+fn a_page_goes_to_who_is_on_call_and_to_their_own_channels() {
+    let mut story = Story::new();
+    let people = serde_json::json!({
+        "ana": {"name": "ana", "title": "Ana Torres", "contact": "ana@example.com", "slack_user_id": "U024BE7LH",
+                "channels": ["sms", "slack", "gone"]},
+        "ben": {"name": "ben", "title": "Ben Okafor", "contact": "ben@example.com"},
+    });
+    story.catalogue.users = serde_json::from_value(people).unwrap();
+    // Ana's week ends on Monday, November 23, at 03:03, when nobody follows until ben has the night.
+    let schedule = serde_json::json!({
+        "name": "nights", "time_zone": "UTC",
+        "rotations": [{"users": ["ben"], "starts": "2026-11-23", "every_days": 7, "hand_off": "03:15:00"}],
+        "overrides": [{"user": "ana", "from": "2026-11-16T00:00:00Z", "to": "2026-11-23T03:03:00Z"}],
+    });
+    story.catalogue.schedules.insert("nights".to_owned(), serde_json::from_value(schedule).unwrap());
+    story.catalogue.teams.values_mut().for_each(|team| team.on_call = Some("nights".to_owned()));
+    let on_call = |story: &Story| {
+        let EffectKind::Notify { notice, .. } = &story.effects.last().unwrap().kind;
+        notice.on_call.as_ref().map(|person| person.title.clone())
+    };
+
+    story.fires("a", Sev1);
+    // `slack` is the level's already, and `gone` does not exist.
+    story.said(&["pagerduty page 1.0 INC", "slack page 1.0 INC", "sms page 1.0 INC"]);
+    assert_eq!(on_call(&story).as_deref(), Some("Ana Torres"));
+    story.pass(5);
+    story.wakes();
+    story.said(&["pagerduty page 2.0 INC/2.0", "slack page 2.0 INC/2.0"]);
+    assert_eq!(on_call(&story), None);
+    assert_eq!(
+        story.why(),
+        "nobody acknowledged within the response time of 5 min, so it goes to level 2 of 3; nobody is on call in schedule nights"
+    );
+    story.pass(10);
+    story.wakes();
+    assert_eq!(on_call(&story).as_deref(), Some("Ben Okafor"));
+    // Only a page calls somebody.
+    story.command(Action::Acknowledge);
+    assert_eq!(on_call(&story), None);
 }
 
 #[test]
