@@ -11,6 +11,7 @@ mod unrecorded;
 use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use jiff::Timestamp;
 use monitoring_core::alert::incoming::{self, Context, Incoming, Record};
@@ -109,7 +110,10 @@ impl<O: Outside> Responder<O> {
         match incoming::parse(event, Context { catalogue: &self.catalogue, suffix: &suffix, now }) {
             Incoming::Records { from_queue, records } => self.records(records, from_queue, now).await,
             Incoming::Tick => Ok(self.tick(now).await?),
-            Incoming::Daily => Ok(self.daily(now).await),
+            Incoming::Daily => {
+                let daily: BoxFuture<'_, Response> = Box::pin(self.daily(now));
+                Ok(daily.await)
+            }
             Incoming::Command(command) => self.command(command, now).await,
             Incoming::Silence(request) => self.silence(request, now).await,
             Incoming::BadCommand(reason) => Err(HandleError::Refused(reason)),
@@ -261,7 +265,9 @@ impl<O: Outside> Responder<O> {
         if !Self::needs_around(before, &decision) {
             return decision;
         }
-        let around = self.around(&decision, now).await;
+        // Boxed, and so with no type of its own in those of the callers, which are deep enough.
+        let around: BoxFuture<'_, Around> = Box::pin(self.around(&decision, now));
+        let around = around.await;
         decide(Policy { catalogue, environment, around: &around }, before, events, now)
     }
 
@@ -309,7 +315,8 @@ impl<O: Outside> Responder<O> {
                 }
             }
         }
-        match self.audit(now).await {
+        let audit: BoxFuture<'_, Result<Vec<String>, StoreError>> = Box::pin(self.audit(now));
+        match audit.await {
             Ok(notes) => response.notes.extend(notes),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "nothing was audited");

@@ -8,10 +8,12 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::catalogue::command::CatalogueArgs;
+use crate::explain::ExplainArgs;
 use crate::incidents::IncidentsArgs;
 use crate::invoke::InvokeArgs;
 use crate::local::LocalArgs;
 use crate::oncall::OncallArgs;
+use crate::silences::SilencesArgs;
 
 /// Done.
 pub const OK: u8 = 0;
@@ -59,6 +61,10 @@ enum Command {
     Invoke(InvokeArgs),
     /// Look at incidents and act on them
     Incidents(IncidentsArgs),
+    /// Tell why somebody was paged, or why not
+    Explain(ExplainArgs),
+    /// Look at silences, make one, end one
+    Silences(SilencesArgs),
     /// See who is on call
     Oncall(OncallArgs),
     /// Check the catalogue, describe it to an editor, or resolve it
@@ -121,6 +127,8 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
     match cli.command {
         Command::Local(args) => Box::pin(crate::local::run(args, cli.json)).await,
         Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
+        Command::Explain(args) => Box::pin(crate::explain::run(args, cli.json)).await,
+        Command::Silences(args) => Box::pin(crate::silences::run(args, cli.json)).await,
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
         Command::Oncall(args) => crate::oncall::run(&args, cli.json),
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),

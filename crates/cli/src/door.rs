@@ -80,6 +80,7 @@ pub enum Door {
 pub struct Local {
     /// The suite over it.
     pub suite: Suite,
+    catalogue: Catalogue,
     /// The run's time: where a simulation or a replay stands, else the real time.
     pub now: Timestamp,
     engine: Option<Engine>,
@@ -90,7 +91,7 @@ pub struct Local {
 pub struct Deployed {
     store: Store,
     lambda: aws_sdk_lambda::Client,
-    service: String,
+    catalogue: Catalogue,
     environment: String,
 }
 
@@ -108,6 +109,22 @@ impl Door {
         match self {
             Self::Local(local) => &local.suite.store,
             Self::Deployed(deployed) => &deployed.store,
+        }
+    }
+
+    /// The catalogue that the state was made with, as far as is known.
+    pub fn catalogue(&self) -> &Catalogue {
+        match self {
+            Self::Local(local) => &local.catalogue,
+            Self::Deployed(deployed) => &deployed.catalogue,
+        }
+    }
+
+    /// The time of the state: where a simulation or a replay stands, else the real time.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::Local(local) => local.now,
+            Self::Deployed(_) => Timestamp::now(),
         }
     }
 
@@ -169,14 +186,14 @@ impl Local {
         let story = Story::new(form);
         story.set_now(now);
         let parts = Parts {
-            catalogue,
+            catalogue: catalogue.clone(),
             environment: environment.to_owned(),
             dynamodb: Engine::client(&endpoint, &Http::new(Timeouts::default())),
             telemetry,
             notify: if args.terminal { Notify::Terminal } else { Notify::Configured },
             story,
         };
-        Ok(Self { suite: Suite::new(parts).await?, now, engine, data: held })
+        Ok(Self { suite: Suite::new(parts).await?, catalogue, now, engine, data: held })
     }
 }
 
@@ -217,12 +234,12 @@ impl Deployed {
         let store = Store::new(aws_sdk_dynamodb::Client::new(&config), &catalogue.service, &environment);
         let lambda = aws_sdk_lambda::Config::from(&config).to_builder().timeout_config(invoke_timeouts()).build();
         let lambda = aws_sdk_lambda::Client::from_conf(lambda);
-        Ok(Self { store, lambda, service: catalogue.service, environment })
+        Ok(Self { store, lambda, catalogue, environment })
     }
 
     /// Invokes a function and returns its answer.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Exit> {
-        let name = format!("{}-{function}{}", self.service, environment_suffix(&self.environment));
+        let name = format!("{}-{function}{}", self.catalogue.service, environment_suffix(&self.environment));
         let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
         let answer = self.lambda.invoke().function_name(&name).payload(payload).send().await;
         let answer = answer.with_context(|| {

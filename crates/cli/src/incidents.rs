@@ -1,6 +1,6 @@
 //! `monitorctl incidents`: look at incidents and act on them.
 
-mod show;
+pub(crate) mod show;
 
 use std::fmt::Write;
 
@@ -182,7 +182,7 @@ async fn act(command: &str, status: Option<Progress>, args: ActArgs, json: bool)
 }
 
 /// The incident that is meant: by its whole id, or by a beginning that only one has.
-async fn resolve_id(door: &Door, text: &str) -> Result<IncidentId, Exit> {
+pub(crate) async fn resolve_id(door: &Door, text: &str) -> Result<IncidentId, Exit> {
     let full = text.to_owned();
     if let Some(id) = IncidentId::parse(&full)
         && door.store().incident(&id).await.map_err(anyhow::Error::from)?.is_some()

@@ -3,7 +3,9 @@
 pub mod catalogue;
 pub mod command;
 pub mod door;
+pub mod explain;
 pub mod incidents;
 pub mod invoke;
 pub mod local;
 pub mod oncall;
+pub mod silences;

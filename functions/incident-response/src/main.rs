@@ -23,10 +23,10 @@ async fn main() -> Result<(), Error> {
             let (catalogue, environment) = (function.catalogue.clone(), function.environment.clone());
             Responder::new(function.store(), function.channels(), aws, catalogue, environment)
         });
-        let answer = responder.handle(&event.payload, now).await;
+        let answer = Box::pin(responder.handle(&event.payload, now)).await;
         // After the event, which must not wait for this; with one time, so that it is said once by this process.
         if let Some(change) = function.catalogue_alert(started_at)
-            && let Err(error) = responder.take_in(change, now).await
+            && let Err(error) = Box::pin(responder.take_in(change, now)).await
         {
             tracing::error!(error = &error as &dyn std::error::Error, "nobody could be told of the catalogue");
         }

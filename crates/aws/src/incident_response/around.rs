@@ -2,14 +2,14 @@
 //!
 //! What cannot be loaded holds nothing back: better one page too many.
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use jiff::Timestamp;
 use monitoring_core::alert::{AlertChange, GroupKey};
 use monitoring_core::decide::{Around, Decision, Parent};
 use monitoring_core::incident::{Fact, Hold, Incident, IncidentId};
 use monitoring_core::message::format_seconds;
 
-use super::Responder;
+use super::{Responder, Touched};
 use crate::outside::Outside;
 use crate::store::StoreError;
 
@@ -72,6 +72,11 @@ impl<O: Outside> Responder<O> {
         Ok(Some(Parent { incident: incident.id, group: incident.group, paged }))
     }
 
+    /// Boxed, since to decide on the storm is what this is a part of; it ends there, as a storm is part of none.
+    fn open_storm(&self, change: AlertChange, now: Timestamp) -> BoxFuture<'_, Result<Vec<Touched>, StoreError>> {
+        Box::pin(self.change(change, now))
+    }
+
     /// The storm that goes on, and whether this incident is one too many to be paged by itself.
     async fn storm(
         &self,
@@ -98,8 +103,7 @@ impl<O: Outside> Responder<O> {
         let title = format!("Storm: more than {} incidents within {within}", limit.incidents);
         let reason = "those beyond are recorded, and paged one by one only when this one is resolved; a SEV1 is always paged by itself";
         let change = AlertChange { group: group.clone(), ..AlertChange::about_the_suite(STORM, &title, reason, now) };
-        // Boxed, since to decide on the storm is what this is a part of; it ends there, as a storm is part of none.
-        let touched = Box::pin(self.change(change, now)).await?;
+        let touched = self.open_storm(change, now).await?;
         Ok((touched.first().and_then(|storm| IncidentId::parse(&storm.id)), true))
     }
 }

@@ -27,11 +27,8 @@ impl<O: Outside> Responder<O> {
         let (mut open, unreadable) = self.store.open_incidents().await?;
         open.retain(Incident::is_open);
         let mut findings: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
-        let audited = stream::iter(&open)
-            .map(|incident| self.audit_incident(incident, now))
-            .buffer_unordered(CONCURRENCY)
-            .collect::<Vec<_>>()
-            .await;
+        let audits: Vec<_> = open.iter().map(|incident| self.audit_incident(incident, now)).collect();
+        let audited = stream::iter(audits).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
         findings.extend(audited.into_iter().flatten());
         findings.sort();
         self.tell_findings(&open, &findings, now).await;

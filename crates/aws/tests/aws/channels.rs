@@ -39,6 +39,10 @@ impl Outside for Topics {
         Ok(Vec::new())
     }
 
+    async fn check_topic(&self, topic: &str, sms: bool) -> Result<Vec<String>, String> {
+        Err(format!("{topic} is checked elsewhere (sms: {sms})"))
+    }
+
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());

@@ -1,6 +1,7 @@
 //! What a schema cannot say: names that must exist, numbers that must fit together, and what the engines can do.
 
 mod metrics;
+mod noise;
 mod people;
 mod rules;
 mod schedules;
@@ -30,6 +31,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     rules::check(&mut checker);
     people::check(&mut checker);
     schedules::check(&mut checker);
+    noise::check(&mut checker);
     if complete && checker.findings.iter().all(|finding| finding.severity == Severity::Warning) {
         people::check_unused(&mut checker);
     }

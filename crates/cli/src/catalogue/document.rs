@@ -2,6 +2,7 @@
 //!
 //! What a key means is said here once; the doc comments become the descriptions that an editor shows.
 
+mod noise;
 mod people;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use monitoring_core::metric::Unit;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use noise::{Maintenance, Noise};
 pub(crate) use people::{Override, Rotation, Schedule, User};
 
 /// What is measured, what is wrong with it, who is told, and what to do.
@@ -52,6 +54,9 @@ pub(crate) struct Document {
     /// What to do for a kind of incident, by name.
     #[serde(default)]
     pub(crate) runbooks: BTreeMap<String, Runbook>,
+    /// What keeps people from being called for what they know, expect, or cannot act on one by one.
+    #[serde(default)]
+    pub(crate) noise: Noise,
     /// Log groups whose retention the suite manages, by name.
     #[serde(default)]
     pub(crate) log_groups: BTreeMap<String, LogGroup>,
@@ -366,6 +371,9 @@ pub(crate) struct SeverityPolicy {
     pub(crate) response: Duration,
     /// Unacknowledged for this time, the incident goes to the last level. Counted from its detection, as the response time is.
     pub(crate) escalation: Duration,
+    /// Somebody who acknowledged and says nothing more for this time is not relied on any longer: people are called anew.
+    /// Default: four times `escalation`.
+    pub(crate) stale: Option<Duration>,
     /// Channels of every level that does not name its own.
     #[serde(default)]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]

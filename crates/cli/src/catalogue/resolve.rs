@@ -2,6 +2,7 @@
 //!
 //! Total on what the check accepted. What else would be needed (a source that is not there) is left out here and reported by the check.
 
+mod noise;
 mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use super::document::{
     ActiveHours, Channel, ChannelKind, Cost, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
 };
 
+pub(crate) use noise::window;
 pub(crate) use people::{moment, resolve_schedule};
 
 /// The resolved form of a document that has no mistakes.
@@ -51,6 +53,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         teams: people::teams(document),
         users: people::users(document),
         schedules: people::schedules(document),
+        noise: noise::noise(document),
         runbooks: document
             .runbooks
             .iter()
@@ -284,6 +287,7 @@ fn resolve_severity(document: &Document, policy: &SeverityPolicy) -> resolved::S
         description: policy.description.clone(),
         response_seconds: policy.response.seconds,
         escalation_seconds: policy.escalation.seconds,
+        stale_seconds: policy.stale.map_or(policy.escalation.seconds.saturating_mul(4), |stale| stale.seconds),
         levels,
         post_mortem: policy.post_mortem,
     }

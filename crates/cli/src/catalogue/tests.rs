@@ -1,3 +1,4 @@
+mod noise;
 mod people;
 
 use super::*;

@@ -18,6 +18,9 @@ pub(super) fn text(incident: &Incident, journal: &[JournalItem]) -> String {
     let _ = writeln!(text, "group     {}", printable(incident.group.as_str()));
     let _ = writeln!(text, "runbook   {}", incident.runbook.as_deref().unwrap_or("none"));
     let _ = writeln!(text, "since     {}", time(incident.onset));
+    if let Some(held) = &incident.held {
+        let _ = writeln!(text, "held back {}", printable(&held.in_words()));
+    }
     if let Some(acknowledgement) = &incident.acknowledgement {
         let _ = writeln!(text, "with      {} since {}", printable(&acknowledgement.by), time(acknowledgement.at));
     }
@@ -104,6 +107,10 @@ fn what(fact: &Fact) -> &'static str {
         Fact::SeverityRaised { .. } => "raised",
         Fact::Paged { .. } => "paged",
         Fact::FellBack { .. } => "fell back",
+        Fact::CameAgain { .. } => "came again",
+        Fact::Held { .. } => "held back",
+        Fact::Released {} => "released",
+        Fact::WentStale { .. } => "went stale",
         Fact::Acknowledged { .. } => "acknowledged",
         Fact::StatusChanged { .. } => "status",
         Fact::Noted { .. } => "note",
@@ -126,11 +133,17 @@ fn detail(fact: &Fact, reason: &str) -> String {
             let channels = if channels.is_empty() { "no further channel".to_owned() } else { channels.join(", ") };
             format!("level {level} by {channels} ({reason}); next step {}", time(*next_at))
         }
-        Fact::Noted { by, text } => format!("{by}: {text}"),
+        Fact::Noted { by, text, .. } => format!("{by}: {text}"),
         Fact::StatusChanged { to, .. } => format!("{to} ({reason})"),
-        Fact::Acknowledged { by } | Fact::Resolved { by } | Fact::Reopened { by } => format!("by {by} ({reason})"),
+        Fact::Acknowledged { by, .. } | Fact::Resolved { by } | Fact::Reopened { by } => format!("by {by} ({reason})"),
         Fact::DeliveryFailed { effect, channel } => format!("message {effect} by {channel} was given up ({reason})"),
-        Fact::SeverityRaised { .. } | Fact::FellBack { .. } | Fact::Delivered { .. } => reason.to_owned(),
+        Fact::SeverityRaised { .. }
+        | Fact::FellBack { .. }
+        | Fact::CameAgain { .. }
+        | Fact::Held { .. }
+        | Fact::Released {}
+        | Fact::WentStale { .. }
+        | Fact::Delivered { .. } => reason.to_owned(),
     }
 }
 
@@ -139,6 +152,6 @@ fn time(at: Timestamp) -> String {
 }
 
 /// The text without what could move a terminal's cursor.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,6 +1,5 @@
 //! The whole suite in one process: the handlers of the functions, over the embedded tables and the laptop's outside.
 
-use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::channel::{Channels, Endpoints};
 use monitoring_aws::http::{Http, Timeouts};

@@ -42,6 +42,9 @@ pub struct Alert {
     pub state: AlertState,
     /// Since when it says so.
     pub since: Timestamp,
+    /// Why it says so.
+    #[serde(default)]
+    pub reason: String,
     /// The episode that is open. It outlasts missing data: only a measured OK closes it.
     pub firing: Option<Episode>,
     /// Grows by one with every write.
@@ -109,6 +112,7 @@ pub fn step(
         dimensions: dimensions.clone(),
         state,
         since: before.filter(|alert| alert.state == state).map_or(now, |alert| alert.since),
+        reason: reason.clone(),
         firing,
         version: before.map_or(1, |alert| alert.version + 1),
         unpublished,

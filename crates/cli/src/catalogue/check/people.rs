@@ -43,6 +43,10 @@ fn check_severity(checker: &mut Checker<'_>, severity: Severity, policy: &Severi
             );
         }
     }
+    if let Some(stale) = policy.stale.filter(|stale| stale.seconds < 60 || stale.seconds > LONGEST_SECONDS) {
+        let message = format!("an acknowledgement of {severity} goes stale after {stale}");
+        checker.error(child(&pointer, "stale"), message, "write 1m to 30d");
+    }
     if policy.escalation <= policy.response {
         let message = format!(
             "{severity} escalates after {}, not after its response time of {}",

@@ -123,7 +123,7 @@ impl JsonSchema for TimeOfDay {
     }
 }
 
-fn moment(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn moment(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
         "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})?$",
