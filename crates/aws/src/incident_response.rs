@@ -306,11 +306,10 @@ impl<O: Outside> Responder<O> {
             match outcome {
                 Ok(Some(decided)) => merge(&mut response.incidents, decided),
                 Ok(None) => response.notes.push(format!("{id} is in the index of due work, and does not exist")),
+                // What cannot be read is the auditor's to tell.
+                Err(StoreError::NewerSchema { .. } | StoreError::Unreadable { .. }) => {}
                 Err(error) => {
                     tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "could not attend to an incident");
-                    if matches!(error, StoreError::NewerSchema { .. } | StoreError::Unreadable { .. }) {
-                        self.page_unreadable(&id, &error, now).await;
-                    }
                     response.notes.push(format!("{id} could not be attended to: {error}"));
                 }
             }

@@ -96,7 +96,9 @@ pub struct DeliveryReport {
     pub channel: String,
     /// Whether it called somebody.
     pub is_page: bool,
-    /// Where the message is, or why it was given up.
+    /// Whether it is not attempted again.
+    pub given_up: bool,
+    /// Where the message is, or why it was not accepted.
     pub result: Result<Option<SlackThread>, String>,
 }
 
@@ -279,9 +281,12 @@ pub fn unrecorded_key(policy: Policy<'_>, group: &GroupKey) -> String {
 /// The most bytes of a key; `PagerDuty` takes 255 characters.
 const MAX_KEY: usize = 200;
 
-/// How long a page is retried before it is given up and another channel is tried: well before the response time of a
-/// SEV1 is over.
-const GIVE_UP_PAGE_AFTER: SignedDuration = SignedDuration::from_mins(2);
+/// A page that is not accepted after this time is late: where somebody must be woken, another channel is tried while
+/// this one may still recover.
+pub const LATE_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long a page is retried before it is given up.
+const GIVE_UP_PAGE_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long any other message is retried: nobody waits for it, but a key that is not resolved stays open.
 const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_mins(60);

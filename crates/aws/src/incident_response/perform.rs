@@ -2,13 +2,13 @@
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::decide::{DeliveryReport, Effect, EffectKind, Event, give_up_after, retry_after};
+use monitoring_core::decide::{DeliveryReport, Effect, EffectKind, Event, LATE_AFTER, give_up_after, retry_after};
 use monitoring_core::incident::{Incident, IncidentId};
 
 use super::{Responder, Target};
 use crate::channel::{Delivery, DeliveryErrorKind, Receipt};
 use crate::outside::Outside;
-use crate::store::{Ended, Finish, PendingEffect, StoreError};
+use crate::store::{Claim, Ended, Finish, PendingEffect, StoreError};
 
 /// How long whoever attempts an effect has it to itself. Longer than the function's time-out (30 s), which is longer
 /// than that of a delivery, so that nobody else tries while the first may still succeed.
@@ -35,21 +35,40 @@ impl<O: Outside> Responder<O> {
                 return Ok(());
             }
             let Some(incident) = self.store.incident(id).await? else { return Ok(()) };
-            let attempts = ready.into_iter().map(|effect| self.attempt(&incident, effect, now));
+            // Each on its own, so that a receiver that stalls delays no other.
+            let attempts = ready.into_iter().map(|effect| self.attempt_and_settle(&incident, effect, now));
             let mut progress = false;
-            for attempted in join_all(attempts).await {
-                let Some(Attempted { effect, ended, report }) = attempted? else { continue };
-                // First what follows from it, such as a page on another channel. Whoever dies in between leaves the effect
-                // to be attempted again, and not a channel that failed with nobody told.
-                if let Some(report) = report {
-                    let events = [Event::Delivery(report)];
-                    self.decide_and_commit(Target::Incident(id), &events, now).await?;
-                }
-                progress |= self.end(id, effect, &ended).await?;
+            for ended in join_all(attempts).await {
+                progress |= ended?;
             }
             if !progress {
                 return Ok(());
             }
+        }
+    }
+
+    /// Attempts an effect, and records what came of it. Says whether it has ended, so that the next one may go.
+    async fn attempt_and_settle(
+        &self,
+        incident: &Incident,
+        effect: &PendingEffect,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(Attempted { outcome, report }) = self.attempt(incident, effect, now).await? else { return Ok(false) };
+        // First what follows from it, such as a page on another channel. Whoever dies in between leaves the effect to be
+        // attempted again, and not a channel that failed with nobody told.
+        if let Some(report) = report {
+            self.decide_and_commit(Target::Incident(&incident.id), &[Event::Delivery(report)], now).await?;
+        }
+        let (ended, recorded) = match outcome {
+            Outcome::Ended(ended) => (true, self.store.finish(&incident.id, &effect.effect, &ended).await),
+            Outcome::Retry { claim, at, reason } => (false, self.store.retry(&incident.id, claim, at, &reason).await),
+        };
+        match recorded {
+            Ok(()) => Ok(ended),
+            // The claim ran out and somebody else took over: theirs is the word.
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -65,22 +84,13 @@ impl<O: Outside> Responder<O> {
         outcome.or_else(|error| if error.is_conflict() { Ok(()) } else { Err(error) })
     }
 
-    /// Records the end of an effect. Says whether it was ours to record: if the claim ran out, it is somebody else's.
-    async fn end(&self, id: &IncidentId, effect: &PendingEffect, ended: &Ended) -> Result<bool, StoreError> {
-        match self.store.finish(id, &effect.effect, ended).await {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_conflict() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Attempts an effect once. `None` when somebody else has it, or it is put off.
-    async fn attempt<'a>(
+    /// Attempts an effect once. `None` when somebody else has it.
+    async fn attempt(
         &self,
         incident: &Incident,
-        pending: &'a PendingEffect,
+        pending: &PendingEffect,
         now: Timestamp,
-    ) -> Result<Option<Attempted<'a>>, StoreError> {
+    ) -> Result<Option<Attempted>, StoreError> {
         let id = &incident.id;
         let claim = match self.store.claim(id, pending, now, now + CLAIM).await {
             Ok(claim) => claim,
@@ -100,18 +110,19 @@ impl<O: Outside> Responder<O> {
                 reason: format!("the catalogue has no channel {name} any more"),
             }),
         };
-        let report = |result| DeliveryReport {
+        let report = |given_up, result| DeliveryReport {
             effect: *number,
             channel: name.clone(),
             is_page: pending.effect.is_page(),
+            given_up,
             result,
         };
         let error = match result {
             Ok(Receipt::Accepted { thread }) => {
                 tracing::info!(incident = %id, effect = number, channel = name, "delivered");
                 let ended = Ended { claim, finish: Finish::Done, result: "accepted".to_owned(), now };
-                let report = thread.map(|thread| report(Ok(Some(thread))));
-                return Ok(Some(Attempted { effect: pending, ended, report }));
+                let report = thread.map(|thread| report(false, Ok(Some(thread))));
+                return Ok(Some(Attempted { outcome: Outcome::Ended(ended), report }));
             }
             Err(error) => error,
         };
@@ -124,26 +135,32 @@ impl<O: Outside> Responder<O> {
             }
             _ => None,
         };
-        tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason = error.reason, ?retry_at, "not delivered");
-        let Some(at) = retry_at else {
-            let ended = Ended { claim, finish: Finish::Failed, result: error.reason.clone(), now };
-            let report = Some(report(Err(error.reason)));
-            return Ok(Some(Attempted { effect: pending, ended, report }));
-        };
-        match self.store.retry(id, claim, at, &error.reason).await {
-            Ok(()) => Ok(None),
-            // The claim ran out and somebody else took over: theirs is the report.
-            Err(error) if error.is_conflict() => Ok(None),
-            Err(error) => Err(error),
-        }
+        let reason = error.reason;
+        tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason, ?retry_at, "not delivered");
+        Ok(Some(match retry_at {
+            None => {
+                let ended = Ended { claim, finish: Finish::Failed, result: reason.clone(), now };
+                Attempted { outcome: Outcome::Ended(ended), report: Some(report(true, Err(reason))) }
+            }
+            Some(at) => {
+                let is_late = pending.effect.is_page() && now.duration_since(*created_at) >= LATE_AFTER;
+                let report = is_late.then(|| report(false, Err(reason.clone())));
+                Attempted { outcome: Outcome::Retry { claim, at, reason }, report }
+            }
+        }))
     }
 }
 
-/// What became of an attempt.
-struct Attempted<'a> {
-    effect: &'a PendingEffect,
-    ended: Ended,
+/// What came of an attempt.
+struct Attempted {
+    outcome: Outcome,
+    /// What the incident is told of it.
     report: Option<DeliveryReport>,
+}
+
+enum Outcome {
+    Ended(Ended),
+    Retry { claim: Claim, at: Timestamp, reason: String },
 }
 
 /// Effects of one channel go in order: only the first of each may be attempted. But a page does not wait for a message

@@ -9,7 +9,6 @@ use monitoring_core::alert::AlertChange;
 use monitoring_core::alert::incoming::Record;
 use monitoring_core::catalogue::Via;
 use monitoring_core::decide::{Around, Effect, EffectKind, Event, Policy, decide, unrecorded_key};
-use monitoring_core::incident::IncidentId;
 use monitoring_core::message::Notice;
 
 use super::Responder;
@@ -29,16 +28,6 @@ impl<O: Outside> Responder<O> {
         let key = unrecorded_key(self.policy(), &worst.group);
         let why = format!("because {error}; there is no incident to acknowledge until the store is back");
         self.page_past_the_store(&events, &Past { key: &key, why: &why, repeatable_only: !first_time }, now).await;
-    }
-
-    /// Pages for an incident that this version cannot read, and so not escalate: once, as far as the receiver can tell.
-    pub(super) async fn page_unreadable(&self, id: &IncidentId, error: &StoreError, now: Timestamp) {
-        let title = format!("{id} needs attention, and cannot be read");
-        let change = AlertChange::about_the_suite(id.as_str(), &title, &error.to_string(), now);
-        let key = format!("{id}/unreadable");
-        let past =
-            Past { key: &key, why: "because it was written by another version, or is damaged", repeatable_only: true };
-        self.page_past_the_store(&[Event::Alert(change)], &past, now).await;
     }
 
     /// Pages for something of which an incident would not help.

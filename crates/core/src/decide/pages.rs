@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Deciding, DeliveryReport};
 use crate::alert::bounded;
-use crate::catalogue::SeverityPolicy;
+use crate::catalogue::{Severity, SeverityPolicy};
 use crate::escalation::schedule::{Duty, duty};
 use crate::escalation::{self, Deadline, NextPage};
 use crate::incident::{Fact, Incident, Page, SlackThread};
@@ -167,10 +167,15 @@ impl Deciding<'_> {
                 self.record(fact, "the receiver said where the message is", Vec::new());
                 "delivered".to_owned()
             }
+            Err(reason) if !report.given_up => {
+                // A SEV3 has time enough for the channel to recover.
+                let urgent = incident.severity >= Severity::Sev2;
+                if urgent { self.fall_back(&channel, "is late") } else { format!("{channel} is late: {reason}") }
+            }
             Err(reason) => {
                 self.record(Fact::DeliveryFailed { effect, channel: channel.clone() }, reason, Vec::new());
                 if report.is_page {
-                    self.fall_back(&channel)
+                    self.fall_back(&channel, "failed")
                 } else {
                     format!("{channel} failed, but called nobody, so no other channel is tried")
                 }
@@ -178,11 +183,11 @@ impl Deciding<'_> {
         }
     }
 
-    /// A channel failed for good: whoever waits for an acknowledgement is tried elsewhere.
-    fn fall_back(&mut self, failed: &str) -> String {
+    /// A channel failed for good, or is late: whoever waits for an acknowledgement is tried elsewhere.
+    fn fall_back(&mut self, failed: &str, how: &str) -> String {
         let Some(incident) = &self.incident else { return String::new() };
         if !incident.needs_acknowledgement() {
-            return format!("{failed} failed; nobody is waited for, so no other channel is tried");
+            return format!("{failed} {how}; nobody is waited for, so no other channel is tried");
         }
         let (level, round) = (incident.escalation.level.max(1), incident.escalation.round);
         let used = |channel: &str| {
@@ -192,10 +197,10 @@ impl Deciding<'_> {
         let fallback = channels.get(failed).and_then(|channel| channel.fallback.clone());
         let Some(next) = fallback.filter(|name| channels.contains_key(name) && !used(name)) else {
             return format!(
-                "{failed} failed and has no other channel left at level {level}; the next level is called in its time"
+                "{failed} {how} and has no other channel left at level {level}; the next level is called in its time"
             );
         };
-        let why = format!("{failed} failed, so this comes by {next}");
+        let why = format!("{failed} {how}, so this comes by {next}");
         let effects = self.page_channel(&next, level, round, &why).into_iter().collect();
         let page = Page { channel: next, level, round };
         self.record(Fact::FellBack { from: failed.to_owned(), page }, &why, effects);

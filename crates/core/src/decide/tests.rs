@@ -132,7 +132,13 @@ impl Story {
         };
         let effect = self.effects.iter().rev().find(is_page);
         let (effect, is_page) = (effect.map_or(0, |effect| effect.number), effect.is_some());
-        self.decide_all(&[Event::Delivery(DeliveryReport { effect, channel: channel.to_owned(), is_page, result })]);
+        self.decide_all(&[Event::Delivery(DeliveryReport {
+            effect,
+            channel: channel.to_owned(),
+            is_page,
+            given_up: true,
+            result,
+        })]);
     }
 
     fn incident(&self) -> &Incident {

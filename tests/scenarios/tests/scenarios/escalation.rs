@@ -18,7 +18,7 @@ async fn somebody_acknowledges_in_time_and_nobody_else_is_called() {
     assert_eq!(world.pagerduty.keys(Kind::Acknowledged), [id.as_str()]);
     let incident = world.incident(&id).await;
     assert_eq!(incident.acknowledgement.map(|acknowledgement| acknowledgement.by).as_deref(), Some("alice"));
-    assert_eq!(incident.wake_at, None);
+    assert_eq!(incident.wake_at, Some(world.clock.start() + 64.minutes()), "when it counts as stale");
 }
 
 /// Nobody acknowledges an incident: these channels are called at these minutes, and none is called a minute early.
@@ -166,7 +166,7 @@ async fn who_acknowledges_while_the_next_level_is_called_is_not_forgotten() {
     let called = world.pages().len();
     assert!([2, 4].contains(&called), "level 2 was called or it was not: {:?}", world.pages());
     assert_eq!(world.incident(&id).await.acknowledgement.map(|who| who.by).as_deref(), Some("alice"));
-    world.skip(1.hour()).await;
+    world.skip(59.minutes()).await;
     assert_eq!(world.pages().len(), called);
     let (mut pages, mut acknowledged) = (world.pagerduty.keys(Kind::Page), world.pagerduty.keys(Kind::Acknowledged));
     pages.sort();
@@ -196,6 +196,6 @@ async fn a_hand_off_between_two_levels_calls_the_next_person() {
     assert!(pagerduty[1].text.contains(r#""on_call":"Ana Torres""#), "{}", pagerduty[1].text);
 
     world.acknowledge(&id, "ana").await;
-    world.skip(1.hour()).await;
+    world.skip(59.minutes()).await;
     assert_eq!(world.pages().len(), 5);
 }

@@ -40,7 +40,10 @@ async fn the_store_is_down_and_people_are_paged_anyway() {
         world.deliver().await;
         let incident = world.the_incident().await;
         assert_eq!(world.outside.queued(), 0);
-        assert_eq!(world.pagerduty.keys(Kind::Page), [UNRECORDED, incident.id.as_str()]);
+        // Recorded at last, it joins the key that is open, which is closed with it.
+        assert_eq!(world.pagerduty.keys(Kind::Page), [UNRECORDED]);
+        world.resolve(&incident.id, "alice").await;
+        assert_eq!(world.pagerduty.keys(Kind::Resolved), [UNRECORDED]);
         assert_eq!(world.pages().last().map(String::as_str), Some("0:06 slack SEV1"));
     }
 }
@@ -106,4 +109,8 @@ async fn an_incident_of_a_newer_version_is_left_as_it_is_and_still_pages() {
     assert_eq!(response.notes.len(), 1, "{:?}", response.notes);
     assert!(response.notes[0].contains("newer"), "{:?}", response.notes);
     assert_eq!(item().await, before);
+    // Nobody can escalate it, so the auditor calls somebody.
+    let incidents = world.incidents().await;
+    assert_eq!(incidents[0].title, "Incidents are not attended to");
+    assert_eq!(world.pages()[4..], ["1:01 pagerduty SEV2", "1:01 slack SEV2"]);
 }

@@ -60,7 +60,7 @@ fn every_mistake_is_reported() {
     check("{rule: \"*\"}", "{}", "match");
     check("to: 2026-12-24T22:00:00Z", "to: 2026-12-24 17:00", "ends at 2026-12-24 17:00, not after it begins");
     check("from: 2026-12-24 18:00", "from: 2026-13-24 18:00", "a time that cannot be");
-    check("from: \"23:00\"", "from: \"24:00\"", "a time of the day");
+    check("from: \"23:00\"", "from: \"24:00\"", "`from` cannot be");
     check("by: ana, ", "", "by");
 }
 

@@ -66,7 +66,13 @@ fn happen(story: &mut Story, happening: Happening) {
         }
         Happening::Command(action) => story.command(action),
         Happening::Delivery { effect, channel, result } => {
-            let report = DeliveryReport { effect, channel: channel.to_owned(), is_page: effect % 3 != 0, result };
+            let report = DeliveryReport {
+                effect,
+                channel: channel.to_owned(),
+                is_page: effect % 3 != 0,
+                given_up: effect % 2 == 0,
+                result,
+            };
             story.decide_all(&[Event::Delivery(report)]);
         }
         Happening::Wake => {

@@ -462,8 +462,13 @@ fn a_failed_update_wakes_nobody() {
     story.fires("a", Sev3);
     story.fires("b", Sev3);
     let update = story.effects.last().unwrap().number;
-    let report =
-        DeliveryReport { effect: update, channel: "slack".to_owned(), is_page: false, result: Err("down".to_owned()) };
+    let report = DeliveryReport {
+        effect: update,
+        channel: "slack".to_owned(),
+        is_page: false,
+        given_up: true,
+        result: Err("down".to_owned()),
+    };
     story.decide(&[Event::Delivery(report)]);
     story.said(&[]);
     assert!(story.outcomes[0].reason.contains("called nobody"));
@@ -658,4 +663,27 @@ fn retries_come_later_and_later_and_not_all_at_once() {
     }
     let spread: std::collections::BTreeSet<_> = (0..50).map(|i| retry_after(1, None, &format!("INC-{i}#1"))).collect();
     assert!(spread.len() > 40);
+}
+
+#[test]
+fn a_late_page_of_a_sev1_goes_by_another_channel_once_while_the_first_may_recover() {
+    for (severity, expected) in [(Sev1, &["sms page 1.0 INC"][..]), (Sev3, &[])] {
+        let mut story = Story::new();
+        // A channel of its own to fall back to.
+        let mut sms = story.catalogue.channels["email"].clone();
+        sms.name = "sms".to_owned();
+        story.catalogue.channels.insert("sms".to_owned(), sms);
+        story.catalogue.channels.get_mut("slack").unwrap().fallback = Some("sms".to_owned());
+        story.fires("a", severity);
+        let late = |story: &mut Story| {
+            let (channel, result) = ("slack".to_owned(), Err("503".to_owned()));
+            let report = DeliveryReport { effect: 2, channel, is_page: true, given_up: false, result };
+            story.decide(&[Event::Delivery(report)]);
+        };
+        late(&mut story);
+        story.said(expected);
+        late(&mut story);
+        story.said(&[]);
+        assert!(!story.journal.iter().any(|entry| matches!(entry.fact, Fact::DeliveryFailed { .. })));
+    }
 }
