@@ -136,12 +136,12 @@ struct Course {
 pub async fn run(args: LocalArgs, json: bool) -> Result<u8, Exit> {
     let colour = std::io::stdout().is_terminal();
     let story = Story::new(if json { Form::Json } else { Form::People { colour } });
-    let data = Data::open(&args.data)?;
-    let mut catalogue = catalogue_of(&args)?;
     let mut listener = match args.interactions {
         Some(port) => Some(Listener::open(port, Settings::from_env()).await?),
         None => None,
     };
+    let data = Data::open(&args.data)?;
+    let mut catalogue = catalogue_of(&args)?;
     let prepared = prepare(&args, &mut catalogue, &data, &story).await?;
     let Prepared { course, start, engine, telemetry, notify } = prepared;
     data.set_endpoint(Some(&engine.endpoint()))?;
