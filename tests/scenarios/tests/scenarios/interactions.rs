@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use monitoring_aws::interactions::Answer;
 use monitoring_core::incident::{Fact, IncidentId, Status};
 use scenarios::senders::{SLACK_SECRET, buttons, from_slack, happened, integration, person, press};
-use scenarios::{Fault, Kind, Options, ToSpan, World, after};
+use scenarios::{Fault, Kind, Options, ToSpan, World, after, before};
 use serde_json::Value;
 
 /// How often an incident was acknowledged.
@@ -116,6 +116,44 @@ async fn what_changed_nothing_cannot_be_sent_again_when_it_would() {
     assert_eq!((touched.changed, touched.reasons), (false, vec!["this was carried out already".to_owned()]));
     assert_eq!(world.incident(&id).await.status, Status::Detected);
     assert_eq!(world.journal(&id).await.len(), world.facts(&id).await.len() + world.effects(&id).await.len());
+}
+
+#[tokio::test]
+async fn a_silence_that_is_sent_again_lasts_no_longer() {
+    let world = World::new().await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    let overheard = press("silence_1h", id.as_str(), "alice", world.now(), 1);
+    let until = world.now() + SignedDuration::from_hours(1);
+    world.interact(&overheard).await.1.unwrap().answered();
+    let silences = world.store().all_silences().await.unwrap();
+    assert_eq!(
+        silences.iter().map(|silence| (silence.by.as_str(), silence.until)).collect::<Vec<_>>(),
+        [("alice", until)]
+    );
+
+    world.advance(4.minutes());
+    let touched = world.interact(&overheard).await.1.unwrap().answered().incidents.remove(0);
+    assert_eq!((touched.changed, touched.reasons), (false, vec!["this was carried out already".to_owned()]));
+    assert_eq!(world.store().all_silences().await.unwrap(), silences);
+
+    // Nor does it come back when it was ended.
+    assert!(world.store().end_silence(&silences[0].id, "bob", world.now()).await.unwrap());
+    world.interact(&overheard).await.1.unwrap().answered();
+    assert_eq!(world.store().silences(world.now()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_silence_that_lambda_repeats_because_its_function_died_is_one() {
+    let world = World::new().await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    let pressed = press("silence_1h", id.as_str(), "alice", world.now(), 1);
+    world.dynamodb.arm(before(1).of("TransactWriteItems"), Fault::Crash);
+    assert!(world.interact(&pressed).await.1.unwrap().crashed());
+
+    world.advance(2.minutes());
+    let touched = world.interact(&pressed).await.1.unwrap().answered().incidents.remove(0);
+    assert!(touched.changed, "{touched:?}");
+    assert_eq!(world.store().all_silences().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
