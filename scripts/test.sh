@@ -194,7 +194,7 @@ main() {
     [[ -s $work/catalogue.json ]] ||
       fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
     step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json" \
-      monitoring incident-response
+      monitoring incident-response interactions
 
     # What a stopped test leaves behind goes with the folder.
     mkdir "$work/tmp"

@@ -5,12 +5,13 @@ use std::io::IsTerminal;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use monitoring_core::alert::AlertChange;
-use monitoring_core::catalogue::Catalogue;
+use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::channel::{Channels, Endpoints};
 use crate::collect::Aws;
 use crate::http::{Http, Timeouts, causes, sdk_config};
+use crate::interactions::{IncidentResponse, Interactions};
 use crate::secrets::{Secrets, Settings};
 use crate::store::Store;
 
@@ -66,6 +67,17 @@ impl Function {
     pub fn channels(&self) -> Channels {
         let endpoints = Endpoints::from_settings(&self.settings);
         Channels::new(self.http.clone(), Secrets::new(self.settings.clone(), Some(self.config.clone())), endpoints)
+    }
+
+    /// What people do in Slack and `PagerDuty`.
+    pub fn interactions(&self) -> Interactions {
+        Interactions::new(Secrets::new(self.settings.clone(), Some(self.config.clone())))
+    }
+
+    /// The way to the incident-response function of the same service and environment.
+    pub fn incident_response(&self) -> IncidentResponse {
+        let suffix = environment_suffix(&self.environment);
+        IncidentResponse::new(&self.config, format!("{}-incident-response{suffix}", self.catalogue.service))
     }
 
     /// AWS. The function's own ARN tells partition, region and account of the topics.

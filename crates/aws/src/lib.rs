@@ -15,6 +15,8 @@ pub mod incident_response;
 
 pub mod monitoring;
 
+pub mod interactions;
+
 pub mod collect;
 
 pub mod health;

@@ -305,7 +305,7 @@ pub fn print_health(catalogue: &Catalogue, report: &Report) {
 }
 
 /// `AI Nutritionist` to `AI-Nutritionist`.
-fn namespace(catalogue: &Catalogue) -> String {
+pub(crate) fn namespace(catalogue: &Catalogue) -> String {
     catalogue.title.replace(' ', "-")
 }
 

@@ -155,6 +155,14 @@ impl Secrets {
         self.inner.settings.get(setting).is_some()
     }
 
+    /// The secret of a setting, if nobody need be asked for it.
+    pub fn at_hand(&self, setting: &str) -> Option<SecretString> {
+        match self.source(setting).ok()? {
+            Source::Itself(secret) => Some(secret),
+            Source::Parameter(name) => self.kept(&name),
+        }
+    }
+
     /// The secret of a setting.
     pub async fn get(&self, setting: &str) -> Result<SecretString, SecretError> {
         match self.source(setting)? {

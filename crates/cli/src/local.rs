@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod engine;
+mod interactions;
 pub mod laptop;
 pub mod recorder;
 pub mod replay;
@@ -22,13 +23,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::collect::Aws;
 use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
+use monitoring_aws::secrets::Settings;
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::Catalogue;
+use serde_json::Value;
 
 use crate::catalogue;
 use crate::command::{Exit, INTERRUPTED, OK, print};
 use data::{Data, Origin, Position};
 use engine::Engine;
+use interactions::Listener;
 use laptop::Telemetry;
 use replay::Replay;
 use simulate::Simulation;
@@ -52,6 +56,9 @@ const SAVE_EVERY: u32 = 200;
 Where messages go: to Slack when SLACK_WEBHOOK_URL (or SLACK_BOT_TOKEN) is set, to PagerDuty when PAGERDUTY_INTEGRATION_KEY
 is set, else to the terminal. SLACK_API_URL and PAGERDUTY_EVENTS_URL point elsewhere. --terminal keeps everything here.
 
+What comes back: --interactions serves /slack and /pagerduty, signed with SLACK_SIGNING_SECRET and PAGERDUTY_WEBHOOK_SECRET, for
+a tunnel to lead to. Set INTERACTIONS_URL to the tunnel's address, and Slack's messages have buttons.
+
 Everything is kept in the --data folder. A run that was interrupted goes on where it was; one that came to its end starts over.")]
 pub struct LocalArgs {
     #[command(flatten)]
@@ -71,6 +78,9 @@ pub struct LocalArgs {
     /// Send no message anywhere but to the terminal
     #[arg(long)]
     terminal: bool,
+    /// Serve Slack's buttons and `PagerDuty`'s webhooks on this port of 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    interactions: Option<u16>,
     /// Suffix of the tables, and what messages call the environment
     #[arg(long, env = "ENVIRONMENT", default_value = DEFAULT_ENVIRONMENT)]
     environment: String,
@@ -126,16 +136,24 @@ struct Course {
 pub async fn run(args: LocalArgs, json: bool) -> Result<u8, Exit> {
     let colour = std::io::stdout().is_terminal();
     let story = Story::new(if json { Form::Json } else { Form::People { colour } });
+    let mut listener = match args.interactions {
+        Some(port) => Some(Listener::open(port, Settings::from_env()).await?),
+        None => None,
+    };
     let data = Data::open(&args.data)?;
     let mut catalogue = catalogue_of(&args)?;
     let prepared = prepare(&args, &mut catalogue, &data, &story).await?;
     let Prepared { course, start, engine, telemetry, notify } = prepared;
     data.set_endpoint(Some(&engine.endpoint()))?;
+    if let Some(listener) = &listener {
+        story.set_now(start);
+        listener.announce(&story);
+    }
     let dynamodb = Engine::client(&engine.endpoint(), &Http::new(Timeouts::default()));
     let parts =
         Parts { catalogue, environment: args.environment.clone(), dynamodb, telemetry, notify, story: story.clone() };
     let mut suite = Suite::new(parts).await?;
-    let ended = drive(&mut suite, &course, start, &data, &story).await;
+    let ended = drive(&mut suite, &course, start, &data, &story, listener.as_mut()).await;
     story.set_progress(None);
     let told = match &ended {
         Ok(_) => summary::text(&suite.store, &story, json).await,
@@ -279,6 +297,7 @@ async fn drive(
     start: Timestamp,
     data: &Data,
     story: &Story,
+    mut listener: Option<&mut Listener>,
 ) -> anyhow::Result<Ended> {
     let interrupt = tokio::signal::ctrl_c();
     tokio::pin!(interrupt);
@@ -294,13 +313,16 @@ async fn drive(
         let mut now = ceiling(from.max(start), 60);
         pace.jump_to(now);
         while now <= to {
-            tokio::select! {
-                biased;
-                _ = &mut interrupt => {
-                    data.set_position(&position)?;
-                    return Ok(Ended::Interrupted);
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut interrupt => {
+                        data.set_position(&position)?;
+                        return Ok(Ended::Interrupted);
+                    }
+                    Some(command) = next(&mut listener) => carry_out(suite, &command, pace.now(position.at, now), story).await,
+                    () = pace.wait_until(now) => break,
                 }
-                () = pace.wait_until(now) => {}
             }
             if now.as_second().rem_euclid(cycle) == 0 {
                 suite.cycle(now).await?;
@@ -325,6 +347,21 @@ async fn drive(
     Ok(Ended::Complete)
 }
 
+/// The next command of a person; never, where nobody listens.
+async fn next(listener: &mut Option<&mut Listener>) -> Option<Value> {
+    match listener {
+        Some(listener) => listener.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A command that cannot be carried out is told, and the run goes on.
+async fn carry_out(suite: &mut Suite, command: &Value, now: Timestamp, story: &Story) {
+    if let Err(error) = suite.respond(command, now).await {
+        story.note(&format!("a command was not carried out: {error:#}"));
+    }
+}
+
 /// Real time against the run's time.
 struct Pace {
     speed: Speed,
@@ -336,6 +373,14 @@ impl Pace {
     /// Time that is jumped over takes no time.
     fn jump_to(&mut self, now: Timestamp) {
         (self.began, self.from) = (tokio::time::Instant::now(), now);
+    }
+
+    /// The run's time, between its last step and its next.
+    fn now(&self, last: Timestamp, next: Timestamp) -> Timestamp {
+        let Speed::Times(times) = self.speed else { return last };
+        let passed = self.began.elapsed().as_secs_f64() * times;
+        let now = SignedDuration::try_from_secs_f64(passed).ok().and_then(|passed| self.from.checked_add(passed).ok());
+        now.unwrap_or(next).max(last).min(next)
     }
 
     async fn wait_until(&self, now: Timestamp) {

@@ -45,6 +45,13 @@ impl Silence {
         format!("SIL-{}-{:08x}", now.strftime("%Y%m%d"), (hash >> 32) ^ (hash & 0xffff_ffff))
     }
 
+    /// The id of a silence that a command makes which is carried out once: the same whenever that is sent again. The date is
+    /// that of the incident.
+    pub fn id_once(once: &str, opened_at: Timestamp) -> String {
+        let hash = fnv1a(&["once", once]);
+        format!("SIL-{}-{:08x}", opened_at.strftime("%Y%m%d"), (hash >> 32) ^ (hash & 0xffff_ffff))
+    }
+
     fn fits(&self, group: &GroupKey, key: &AlertKey, dimensions: &Dimensions) -> bool {
         let of_these = self.alerts.is_empty() || self.alerts.contains(key);
         let matched = self.matcher.is_empty() || self.matcher.fits(group.as_str(), key.rule(), dimensions);

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod messages;
 pub mod proxy;
 pub mod receiver;
+pub mod senders;
 pub mod surroundings;
 pub mod world;
 

@@ -8,6 +8,7 @@ use monitorctl::local::engine::Engine;
 use monitoring_aws::channel::{Channels, Endpoints};
 use monitoring_aws::http::{Http, Timeouts};
 use monitoring_aws::incident_response::{HandleError, Responder, Response, Touched};
+use monitoring_aws::interactions::{Answer, Interactions, Request};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::{JournalItem, Store};
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::messages;
 use crate::proxy::{Crash, Proxy};
 use crate::receiver::{Kind, Message, Receiver, Told};
+use crate::senders::{PAGERDUTY_SECRET, SLACK_SECRET};
 use crate::surroundings::Surroundings;
 
 const ENVIRONMENT: &str = "production";
@@ -55,6 +57,8 @@ pub struct Options {
     pub engines: Engines,
     /// Slack by a bot, which gives receipts, and not by a webhook.
     pub slack_bot: bool,
+    /// Slack's messages have buttons.
+    pub buttons: bool,
     /// How long a request to a receiver or to the tables may take.
     pub patience: Duration,
 }
@@ -65,6 +69,7 @@ impl Default for Options {
             catalogue: monitorctl::catalogue::shipped().expect("the shipped catalogue can be read"),
             engines: Engines::All,
             slack_bot: false,
+            buttons: false,
             patience: Duration::from_secs(8),
         }
     }
@@ -117,6 +122,9 @@ impl World {
         if options.slack_bot {
             settings.push(("SLACK_BOT_TOKEN", "xoxb-0123456789abcdef".to_owned()));
             settings.push(("SLACK_API_URL", format!("{}/api", slack.network.url())));
+        }
+        if options.buttons {
+            settings.push(("INTERACTIONS_URL", "https://interactions.example.com".to_owned()));
         }
         let settings: Settings = settings.into_iter().collect();
         let endpoints = Endpoints::from_settings(&settings);
@@ -208,6 +216,23 @@ impl World {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         let (channels, outside) = (self.channels.clone(), self.outside.clone());
         Responder::new(store, channels, outside, self.catalogue.clone(), ENVIRONMENT.to_owned())
+    }
+
+    /// Gives a request to interactions, and the command that comes of it to incident-response, as Lambda does: when
+    /// the sender has its answer.
+    pub async fn interact(&self, request: &Request) -> (Answer, Option<Invocation>) {
+        let secrets = [("SLACK_SIGNING_SECRET", SLACK_SECRET), ("PAGERDUTY_WEBHOOK_SECRET", PAGERDUTY_SECRET)];
+        let interactions = Interactions::new(Secrets::new(secrets.into_iter().collect(), None));
+        let mut given = None;
+        let invoke = |command| {
+            given = Some(command);
+            std::future::ready(Ok(()))
+        };
+        let answer = interactions.handle(request, self.now(), invoke).await;
+        match given {
+            Some(command) => (answer, Some(self.send(command).await)),
+            None => (answer, None),
+        }
     }
 
     async fn unless_crashed<T>(&self, work: impl Future<Output = T>) -> Option<T> {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws::{ACCOUNT, Aws, REGION},
+    button,
     ministack::MiniStack,
     outside::Outside,
     path_from_env,
@@ -20,7 +21,13 @@ pub const MONITORING: &str = "ai-nutritionist-comprehensive-monitoring";
 /// The function that responds to incidents.
 pub const INCIDENT_RESPONSE: &str = "ai-nutritionist-incident-response";
 
-const FUNCTIONS: [(&str, &str); 2] = [(MONITORING, "monitoring.zip"), (INCIDENT_RESPONSE, "incident-response.zip")];
+/// The function that hears what people do in Slack.
+pub const INTERACTIONS: &str = "ai-nutritionist-interactions";
+
+const FUNCTIONS: [(&str, &str); 3] =
+    [(MONITORING, "monitoring.zip"), (INCIDENT_RESPONSE, "incident-response.zip"), (INTERACTIONS, "interactions.zip")];
+/// The functions that have something to do each minute.
+const SCHEDULED: [&str; 2] = [MONITORING, INCIDENT_RESPONSE];
 /// The topics whose messages become incidents. The suite never publishes notifications to them.
 const EVENT_TOPICS: [&str; 2] = ["ai-nutritionist-alerts", "ai-nutritionist-business-alerts"];
 const NOTIFY_TOPIC: &str = "ai-nutritionist-notify-email";
@@ -56,6 +63,7 @@ impl Deployment {
         deployment.create_topics_and_queues();
         deployment.create_functions();
         deployment.create_event_sources();
+        deployment.create_function_url();
         deployment
     }
 
@@ -101,6 +109,9 @@ impl Deployment {
             "ENVIRONMENT": "production",
             "SLACK_WEBHOOK_URL": self.outside.slack_webhook_url(),
             "SLACK_API_URL": self.outside.slack_api_url(),
+            "SLACK_SIGNING_SECRET": button::SIGNING_SECRET,
+            // Its real address is known when it is deployed, and matters to Slack alone.
+            "INTERACTIONS_URL": "https://interactions.example.com/",
             "PAGERDUTY_INTEGRATION_KEY": "stack-integration-key",
             "PAGERDUTY_EVENTS_URL": self.outside.pagerduty_events_url(),
             // Relative to the unpacked zip, where Lambda starts the function.
@@ -162,7 +173,7 @@ impl Deployment {
             "--function-response-types",
             "ReportBatchItemFailures",
         ]);
-        for (function, _) in FUNCTIONS {
+        for function in SCHEDULED {
             let rule = format!("{function}-minute");
             self.do_aws(&["events", "put-rule", "--name", &rule, "--schedule-expression", "rate(1 minute)"]);
             self.do_aws(&[
@@ -182,6 +193,35 @@ impl Deployment {
             let target = format!("Id=1,Arn={}", arn("lambda", &format!("function:{function}")));
             self.do_aws(&["events", "put-targets", "--rule", &rule, "--targets", &target]);
         }
+    }
+
+    fn create_function_url(&self) {
+        self.do_aws(&["lambda", "create-function-url-config", "--function-name", INTERACTIONS, "--auth-type", "NONE"]);
+        self.do_aws(&[
+            "lambda",
+            "add-permission",
+            "--function-name",
+            INTERACTIONS,
+            "--statement-id",
+            "url",
+            "--action",
+            "lambda:InvokeFunctionUrl",
+            "--principal",
+            "*",
+            "--function-url-auth-type",
+            "NONE",
+        ]);
+    }
+
+    /// Somebody presses a button of an incident's message in Slack, which signs it with this secret. Returns the HTTP status.
+    #[must_use]
+    pub fn press_in_slack(&self, secret: &str, action: &str, incident_id: &str, by: &str) -> u16 {
+        let config = self.aws.run(&["lambda", "get-function-url-config", "--function-name", INTERACTIONS]);
+        // `https://<id>.lambda-url.us-east-1.on.aws/`, which MiniStack serves at a path of its own.
+        let url = config.get("FunctionUrl").and_then(Value::as_str).unwrap_or_default();
+        let id = url.trim_start_matches("https://").split('.').next().unwrap_or_default();
+        let path = format!("/_aws/lambda-url/{id}/slack");
+        button::press(self.ministack.port(), &path, secret, action, incident_id, by)
     }
 
     #[track_caller]

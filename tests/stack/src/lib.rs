@@ -12,6 +12,7 @@
 )]
 
 pub mod aws;
+pub mod button;
 pub mod deployment;
 pub mod ministack;
 pub mod outside;

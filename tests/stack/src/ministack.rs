@@ -105,6 +105,12 @@ impl MiniStack {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its port of loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A folder that goes when the process goes.
     #[must_use]
     pub fn folder(&self) -> PathBuf {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stack::deployment::Deployment;
+use stack::{button::SIGNING_SECRET, deployment::Deployment};
 
 /// A schedule's first event comes up to 70 seconds after its rule, the next ones each minute; a second attempt at
 /// anything comes with the next event.
@@ -96,6 +96,34 @@ async fn a_breach_is_paged_then_escalated_then_resolved_when_it_ends() {
     let paged = suite.outside.pagerduty_keys("trigger").await;
     assert_eq!(paged.iter().filter(|key| **key == incident_id).count(), 1, "paged more than once: {paged:?}");
     assert_eq!(suite.dead_letters(), "0", "messages were given up{}", suite.evidence().await);
+}
+
+#[tokio::test]
+#[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
+async fn a_signed_button_in_slack_acknowledges_a_page() {
+    let suite = Deployment::start().await;
+    invoke(&suite, TEST_INCIDENT_RESPONSE).await;
+    let incident_id = first_page(&suite).await;
+    wait(&suite, "a Slack message with buttons", WITHIN_TWO_TICKS, async || {
+        slack_mentions(&suite, &[&incident_id, r#""action_id":"acknowledge""#]).await
+    })
+    .await;
+
+    let forged = suite.press_in_slack("a guess", "acknowledge", &incident_id, "mallory");
+    assert_eq!(forged, 401, "{}", suite.evidence().await);
+    let pressed = suite.press_in_slack(SIGNING_SECRET, "acknowledge", &incident_id, "alice");
+    assert_eq!(pressed, 200, "{}", suite.evidence().await);
+
+    wait(&suite, "the incident to be acknowledged in the table", WITHIN_TWO_TICKS, async || {
+        suite.incident(&incident_id)["status"]["S"] == "acknowledged"
+    })
+    .await;
+    let incident = suite.incident(&incident_id);
+    assert_eq!(incident["acknowledgement"]["M"]["by"]["S"], "alice", "{incident}");
+    wait(&suite, "PagerDuty to hear of it", WITHIN_TWO_TICKS, async || {
+        suite.outside.pagerduty_keys("acknowledge").await.contains(&incident_id)
+    })
+    .await;
 }
 
 /// Runs an `aws lambda invoke ... output.json` and returns what the function answered.

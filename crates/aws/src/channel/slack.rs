@@ -13,13 +13,16 @@ use serde_json::{Value, json};
 
 use super::{Attempt, Channels, Delivery, DeliveryError, DeliveryErrorKind, Receipt, redacted};
 
+/// The setting that says where Slack sends what people press.
+const INTERACTIONS_URL: &str = "INTERACTIONS_URL";
+
 impl Channels {
     pub(super) async fn deliver_by_webhook(
         &self,
         setting: &str,
         delivery: Delivery<'_>,
     ) -> Result<Receipt, DeliveryError> {
-        let message = slack::blocks(delivery.notice);
+        let message = slack::blocks(delivery.notice, self.has_buttons());
         self.with_secret(setting, |webhook| self.post_to_webhook(&message, webhook)).await
     }
 
@@ -34,7 +37,8 @@ impl Channels {
         };
 
         // The update can be repeated without harm and the reply cannot, so the update goes first.
-        let mut body = addressed(slack::blocks(delivery.notice), &thread.conversation, delivery.key);
+        let mut body =
+            addressed(slack::blocks(delivery.notice, self.has_buttons()), &thread.conversation, delivery.key);
         set(&mut body, "ts", json!(thread.ts));
         match self.call_slack(setting, "chat.update", &body).await {
             Ok(_) => {}
@@ -48,7 +52,8 @@ impl Channels {
             Err(failed) => return Err(failed.delivery),
         }
 
-        let mut body = addressed(slack::thread_reply(delivery.notice), &thread.conversation, delivery.key);
+        let mut body =
+            addressed(slack::thread_reply(delivery.notice, self.has_buttons()), &thread.conversation, delivery.key);
         set(&mut body, "thread_ts", json!(thread.ts));
         if is_page(delivery.notice) {
             set(&mut body, "reply_broadcast", json!(true));
@@ -57,13 +62,18 @@ impl Channels {
         Ok(Receipt::Accepted { thread: None })
     }
 
+    /// Buttons that lead nowhere are worse than none.
+    fn has_buttons(&self) -> bool {
+        self.secrets.is_set(INTERACTIONS_URL)
+    }
+
     async fn post_first_message(
         &self,
         setting: &str,
         conversation: &str,
         delivery: Delivery<'_>,
     ) -> Result<Receipt, DeliveryError> {
-        let body = addressed(slack::blocks(delivery.notice), conversation, delivery.key);
+        let body = addressed(slack::blocks(delivery.notice, self.has_buttons()), conversation, delivery.key);
         let answer = self.call_slack(setting, "chat.postMessage", &body).await.map_err(|failed| failed.delivery)?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
         let thread = text("channel").zip(text("ts")).map(|(conversation, ts)| SlackThread { conversation, ts });

@@ -26,7 +26,7 @@ impl<O: Outside> Responder<O> {
                 let id = Silence::id_for(&matcher, &alerts, &by, now);
                 let until = self.until(seconds, now)?;
                 let silence = Silence { schema: SCHEMA, id, matcher, alerts, from: now, until, by, why, sev1 };
-                self.store.put_silence(&silence).await?;
+                self.store.make_silence(&silence).await?;
                 Ok(noting(format!("{} is in force until {until}", silence.id)))
             }
             SilenceRequest::End { id, by } => {
@@ -62,7 +62,10 @@ impl<O: Outside> Responder<O> {
         let matcher = monitoring_core::catalogue::Matcher::default();
         let silence = Silence {
             schema: SCHEMA,
-            id: Silence::id_for(&matcher, &alerts, by, now),
+            id: match &once {
+                Some(once) => Silence::id_once(once, incident.opened_at),
+                None => Silence::id_for(&matcher, &alerts, by, now),
+            },
             matcher,
             alerts,
             from: now,
@@ -76,7 +79,7 @@ impl<O: Outside> Responder<O> {
         let action = Action::Note(text);
         let command = Command { incident: id.clone(), action, by: by.to_owned(), text: None, once };
         // The silence first: what the note tells of is in force, and a note that is refused as a repetition finds the same one.
-        self.store.put_silence(&silence).await?;
+        self.store.make_silence(&silence).await?;
         self.command(command, now).await
     }
 

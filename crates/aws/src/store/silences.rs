@@ -1,5 +1,7 @@
 //! Silences: a partition of their own in the table of alerts.
 
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use jiff::Timestamp;
 use monitoring_core::silence::{SCHEMA, Silence};
 
@@ -45,13 +47,27 @@ impl Store {
         Ok(silences)
     }
 
-    /// Keeps a silence. The same one again changes nothing.
-    pub async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+    /// Makes a silence. One with its id that there is already stays as it is, also when it has ended: a command that is sent
+    /// again neither prolongs nor renews it.
+    pub async fn make_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+        let request = self.silence_put(silence)?.condition_expression("attribute_not_exists(fingerprint)");
+        match request.send().await {
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(()),
+            made => made.map(drop).map_err(|error| failure("making a silence", error)),
+        }
+    }
+
+    /// Keeps a silence as it is now.
+    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+        let request = self.silence_put(silence)?;
+        request.send().await.map(drop).map_err(|error| failure("writing a silence", error))
+    }
+
+    fn silence_put(&self, silence: &Silence) -> Result<PutItemFluentBuilder, StoreError> {
         let mut item = to_item(format!("silence {}", silence.id), silence)?;
         item.insert("scope".to_owned(), text(SCOPE));
         item.insert("fingerprint".to_owned(), text(&silence.id));
-        let request = self.client.put_item().table_name(&self.alerts).set_item(Some(item));
-        request.send().await.map(drop).map_err(|error| failure("writing a silence", error))
+        Ok(self.client.put_item().table_name(&self.alerts).set_item(Some(item)))
     }
 
     /// Ends a silence now. `false` when there is none that is in force.

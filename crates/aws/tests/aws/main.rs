@@ -4,3 +4,4 @@
 mod channels;
 mod collect;
 mod http;
+mod interactions;

@@ -163,7 +163,7 @@ async fn settings(notify: Notify, story: &Story) -> anyhow::Result<(Settings, Op
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut keep = |name: &str| pairs.extend(configured.get(name).map(|value| (name.to_owned(), value.to_owned())));
     if slack {
-        for name in ["SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_API_URL"] {
+        for name in ["SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "SLACK_API_URL", "INTERACTIONS_URL"] {
             keep(name);
         }
     }

@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may fail like the tests")]
 
 mod catalogue;
+mod interactions;
 mod oncall;

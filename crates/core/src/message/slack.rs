@@ -8,6 +8,7 @@ use super::wording::date_and_time;
 use super::{AlertLine, Notice, NoticeKind, RunbookCard};
 use crate::alert::bounded;
 use crate::catalogue::Severity;
+use crate::incident::Status;
 
 /// The longest header.
 const MAX_HEADER: usize = 150;
@@ -15,8 +16,16 @@ const MAX_HEADER: usize = 150;
 /// The most of one thing that is shown, in characters after escaping. A section has at most four, and a link.
 const MAX_PIECE: usize = 480;
 
-/// The message of an incident, as it is now: for a channel, or in place of the one that is there.
-pub fn blocks(notice: &Notice) -> Value {
+/// What the buttons are called when they come back.
+pub const ACKNOWLEDGE: &str = "acknowledge";
+/// See [`ACKNOWLEDGE`].
+pub const RESOLVE: &str = "resolve";
+/// See [`ACKNOWLEDGE`].
+pub const SILENCE_1H: &str = "silence_1h";
+
+/// The message of an incident, as it is now: for a channel, or in place of the one that is there. It has buttons if there
+/// is somebody who hears them.
+pub fn blocks(notice: &Notice, buttons: bool) -> Value {
     let header = bounded(&format!("{} {}: {}", mark(notice), notice.standing(), notice.what()), MAX_HEADER);
     let context = format!(
         "*{}*, {} {} ({})",
@@ -33,13 +42,14 @@ pub fn blocks(notice: &Notice) -> Value {
     blocks.extend(notice.more().map(|more| section(&more)));
     if !matches!(notice.kind, NoticeKind::Resolved { .. }) {
         blocks.extend(notice.runbook.as_ref().map(runbook));
+        blocks.extend(buttons.then(|| actions(notice)));
     }
     blocks.push(footer(notice));
     message(notice, &blocks)
 }
 
 /// What is new, for the thread of the incident's message.
-pub fn thread_reply(notice: &Notice) -> Value {
+pub fn thread_reply(notice: &Notice, buttons: bool) -> Value {
     let reason = escaped(&notice.reason());
     let mut blocks = match notice.kind {
         NoticeKind::Acknowledged { .. } | NoticeKind::Resolved { .. } => vec![section(&reason)],
@@ -51,6 +61,7 @@ pub fn thread_reply(notice: &Notice) -> Value {
         }
     };
     if matches!(notice.kind, NoticeKind::Page { .. }) {
+        blocks.extend(buttons.then(|| actions(notice)));
         blocks.push(footer(notice));
     }
     message(notice, &blocks)
@@ -64,6 +75,29 @@ pub fn plain(heading: &str, lines: &[String]) -> Value {
     let mut blocks = vec![section(&format!("*{heading}*"))];
     blocks.extend(text.chunks(5).map(|lines| section(&lines.join("\n"))).take(40));
     json!({"text": heading, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+/// What can be done about an open incident with a click. Resolving asks once more: it would end the calls for help.
+fn actions(notice: &Notice) -> Value {
+    let text = |text: &str| json!({"type": "plain_text", "text": text, "emoji": false});
+    let id = &notice.incident;
+    let confirm = json!({
+        "title": text("Is it over?"),
+        "text": text("Nobody is called any more, even if it goes on."),
+        "confirm": text("Resolve"),
+        "deny": text("Not yet"),
+    });
+    let (acknowledge, resolve, silence) = (text("Acknowledge"), text("Resolve"), text("Silence 1 h"));
+    let mut buttons = vec![
+        json!({"type": "button", "action_id": ACKNOWLEDGE, "text": acknowledge, "value": id, "style": "primary"}),
+        json!({"type": "button", "action_id": RESOLVE, "text": resolve, "value": id, "confirm": confirm}),
+        json!({"type": "button", "action_id": SILENCE_1H, "text": silence, "value": id}),
+    ];
+    let is_answered = notice.status != Status::Detected && !matches!(notice.kind, NoticeKind::Page { .. });
+    if is_answered {
+        buttons.remove(0);
+    }
+    json!({"type": "actions", "elements": buttons})
 }
 
 /// `text` is what a notification on a phone shows, and what is read aloud.

@@ -105,8 +105,8 @@ fn all_channels(notice: &Notice) -> String {
     format!(
         "== SMS, {} characters\n{sms}\n== e-mail\n{subject}\n--\n{body}== Slack\n{}\n== Slack, thread\n{}\n== PagerDuty\n{event}\n",
         sms.len(),
-        json(&slack::blocks(notice)),
-        json(&slack::thread_reply(notice)),
+        json(&slack::blocks(notice, false)),
+        json(&slack::thread_reply(notice, false)),
     )
 }
 
@@ -144,7 +144,7 @@ fn only_a_member_id_becomes_a_mention() {
         ("", false),
     ] {
         let notice = Notice { on_call: Some(ana(id)), ..page(1, 0, "w") };
-        for message in [slack::blocks(&notice), slack::thread_reply(&notice)] {
+        for message in [slack::blocks(&notice, false), slack::thread_reply(&notice, false)] {
             let text = message.to_string();
             assert_eq!(text.matches(&format!("On call: <@{id}>")).count(), usize::from(mentioned), "{id}: {text}");
             assert_eq!(text.matches("<@").count(), usize::from(mentioned), "{id}: {text}");
@@ -177,6 +177,42 @@ fn a_resolution_on_every_channel() {
     insta::assert_snapshot!(all_channels(&notice));
 }
 
+/// The buttons of a message and of its reply in the thread.
+fn buttons(notice: &Notice) -> Vec<Value> {
+    let messages = [slack::blocks(notice, true), slack::thread_reply(notice, true)];
+    let blocks = messages.iter().flat_map(|message| message["blocks"].as_array().unwrap());
+    blocks.filter(|block| block["type"] == "actions").cloned().collect()
+}
+
+#[test]
+fn a_page_has_buttons_where_somebody_hears_them() {
+    let notice = page(1, 0, "critical alert: 1 of 1 datapoints breach");
+    let buttons = buttons(&notice);
+    assert_eq!(buttons.len(), 2, "one row each in the message and in the thread");
+    insta::assert_json_snapshot!(buttons[0]);
+    for message in [slack::blocks(&notice, false), slack::thread_reply(&notice, false)] {
+        assert!(!message.to_string().contains("\"actions\""));
+    }
+}
+
+#[test]
+fn only_what_can_still_be_done_has_a_button() {
+    let labels = |kind: NoticeKind, status: Status| -> Vec<String> {
+        let rows = buttons(&notice(kind, status, "why"));
+        let labels = rows.iter().flat_map(|row| row["elements"].as_array().unwrap());
+        labels.map(|button| button["action_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let by = || "ana".to_owned();
+    let answered = ["resolve", "silence_1h"];
+    assert_eq!(labels(NoticeKind::Update, Status::Detected), ["acknowledge", "resolve", "silence_1h"]);
+    assert_eq!(labels(NoticeKind::Update, Status::Investigating), answered);
+    assert_eq!(labels(NoticeKind::Acknowledged { by: by() }, Status::Acknowledged), answered);
+    assert_eq!(labels(NoticeKind::Resolved { by: by() }, Status::Resolved), Vec::<String>::new());
+    // Worse than when somebody said that they are on it, it is paged again, and asks for an answer again.
+    let page = NoticeKind::Page { level: 1, round: 1, team: "Platform Engineering".to_owned() };
+    assert_eq!(labels(page, Status::Investigating).len(), 6);
+}
+
 #[test]
 fn a_terminal_shows_colour_when_asked() {
     let notice = page(1, 0, "critical alert: 1 of 1 datapoints breach");
@@ -187,7 +223,7 @@ fn a_terminal_shows_colour_when_asked() {
 #[test]
 fn hostile_text_stays_text_in_slack() {
     let notice = hostile();
-    for message in [slack::blocks(&notice), slack::thread_reply(&notice)] {
+    for message in [slack::blocks(&notice, true), slack::thread_reply(&notice, true)] {
         let blocks = message["blocks"].as_array().unwrap();
         assert!(blocks.len() <= 50);
         assert!(message["text"].as_str().unwrap().chars().count() <= 4000);
@@ -204,7 +240,7 @@ fn hostile_text_stays_text_in_slack() {
             assert!(header["text"]["text"].as_str().unwrap().chars().count() <= 150);
         }
     }
-    insta::assert_json_snapshot!(slack::thread_reply(&notice)["blocks"][1]);
+    insta::assert_json_snapshot!(slack::thread_reply(&notice, true)["blocks"][1]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod cycles;
 mod deliveries;
 mod escalation;
 mod flood;
+mod interactions;
 mod order;
 mod outages;
 mod recovery;
