@@ -27,8 +27,8 @@ impl Deciding<'_> {
     /// What was paged while it could not be recorded is closed with the incident, and not paged by a second key.
     pub(super) fn alert_again(&mut self, change: &AlertChange) -> String {
         let reason = self.alert(change);
-        let unknown = |incident: &&Incident| incident.is_open() && incident.unrecorded_key.is_none();
-        if change.state == ChangeState::Firing && self.incident.as_ref().filter(unknown).is_some() {
+        let unknown = |incident: &Incident| incident.is_open() && incident.unrecorded_key.is_none();
+        if change.state == ChangeState::Firing && self.incident.as_ref().is_some_and(unknown) {
             let key = unrecorded_key(self.policy, &change.group);
             self.record(
                 Fact::CameAgain { key },
