@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::catalogue::command::CatalogueArgs;
+use crate::dlq::DlqArgs;
 use crate::explain::ExplainArgs;
 use crate::incidents::IncidentsArgs;
 use crate::invoke::InvokeArgs;
@@ -63,6 +64,8 @@ enum Command {
     Incidents(IncidentsArgs),
     /// Tell why somebody was paged, or why not
     Explain(ExplainArgs),
+    /// Look at the messages that could not be handled, and have them tried again
+    Dlq(DlqArgs),
     /// Look at silences, make one, end one
     Silences(SilencesArgs),
     /// See who is on call
@@ -128,6 +131,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Local(args) => Box::pin(crate::local::run(args, cli.json)).await,
         Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
         Command::Explain(args) => Box::pin(crate::explain::run(args, cli.json)).await,
+        Command::Dlq(args) => Box::pin(crate::dlq::run(args, cli.json)).await,
         Command::Silences(args) => Box::pin(crate::silences::run(args, cli.json)).await,
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
         Command::Oncall(args) => crate::oncall::run(&args, cli.json),

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod command;
+pub mod dlq;
 pub mod door;
 pub mod explain;
 pub mod incidents;

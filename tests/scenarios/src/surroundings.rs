@@ -66,6 +66,11 @@ impl Surroundings {
         Self { clock, told, inner: Arc::default() }
     }
 
+    /// Without a story around them.
+    pub fn alone(now: Timestamp) -> Self {
+        Self::new(Clock::at(now), Told::default())
+    }
+
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
