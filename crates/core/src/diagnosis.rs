@@ -36,9 +36,14 @@ pub const MAX_CAUSES: usize = 10;
 /// How much less sure an answer is that rests on no call graph.
 const WITHOUT_GRAPH: f64 = 0.7;
 
-/// How many times its usual spread the most conspicuous metric has to be off before anything counts as abnormal.
-/// Among many metrics one is that far off by chance, so it grows with their number: see [`is_quiet`].
+/// How many standard errors the most conspicuous metric has to be off before anything counts as abnormal. Among many
+/// metrics one is that far off by chance, so it grows with their number: see [`stands_out`].
 const ABNORMAL: f64 = 3.0;
+
+/// How surely the likeliest cause has to be abnormal; and with a target how surely that is, times how surely the cause
+/// is: the target shows only what is left of its cause's change. Both from no-issue data, see docs/quality.md.
+const SURE_CAUSE: f64 = 0.5;
+const SURE_TARGET_AND_CAUSE: f64 = 0.04;
 
 /// What is known at the time of an incident.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -199,25 +204,36 @@ pub fn diagnose(input: &Input) -> Diagnosis {
     let graph = Graph::of(&changes.names, if graph_known { input.calls.as_deref() } else { None });
     let target = input.target.as_ref().and_then(|target| changes.index(&target.node));
     let class = input.target.as_ref().and_then(|target| target.kind).and_then(Class::of);
-    if is_quiet(&changes) {
-        return diagnosis(Finding::NothingAbnormal, None);
-    }
     let case = Case::new(&changes, &graph, target, class);
     let ranked = cause::rank(&case);
     let causes = certain(&case, &ranked, graph_known);
-    if causes.is_empty() {
+    if causes.is_empty() || is_quiet(&case, &ranked) {
         return diagnosis(Finding::NothingAbnormal, None);
     }
     let since = causes.iter().flat_map(|cause| &cause.changes).filter_map(|change| change.onset).min();
     diagnosis(Finding::Causes(causes), since)
 }
 
-/// Whether nothing is further off than chance makes one of that many metrics.
-fn is_quiet(changes: &Changes) -> bool {
+/// Whether everything is as usual: nothing stands out, or what does is not felt where the alarm was raised.
+fn is_quiet(case: &Case<'_>, ranked: &[Scored]) -> bool {
+    let cause = ranked.first().map_or(0.0, |scored| scored.abnormal);
+    let target = case.target.map(|target| {
+        let symptoms = Class::ALL.into_iter().filter_map(|class| case.changes.symptom(target, class));
+        symptoms.map(|symptom| symptom.sure).reduce(f64::max)
+    });
+    let felt = match target.flatten() {
+        Some(target) => target * cause >= SURE_TARGET_AND_CAUSE,
+        None => cause >= SURE_CAUSE,
+    };
+    !felt || !stands_out(case.changes)
+}
+
+/// Whether a metric is further off than chance makes one of that many.
+fn stands_out(changes: &Changes<'_>) -> bool {
     // The largest of n independent normal values is about sqrt(2 ln n).
     let count = f64::from(u32::try_from(changes.compared).unwrap_or(u32::MAX));
     let chance = (2.0 * count.ln()).max(0.0).sqrt();
-    changes.worst() < ABNORMAL + chance
+    changes.worst() >= ABNORMAL + chance
 }
 
 /// The best of the ranked nodes with how sure each is: its share of all scores, squared so that a clear winner is
@@ -233,7 +249,8 @@ fn certain(case: &Case<'_>, ranked: &[Scored], graph_known: bool) -> Vec<Cause> 
             let share = if total > 0.0 { scored.score * scored.score / total } else { 0.0 };
             Cause {
                 node: case.changes.name(scored.node).to_owned(),
-                certainty: (share * scored.abnormal * known).clamp(0.0, 1.0),
+                // Four digits, rounded down: more say nothing, and the sum stays 1 at most.
+                certainty: ((share * scored.abnormal * known * 1e4).floor() / 1e4).clamp(0.0, 1.0),
                 changes: case.changes.conspicuous(scored.node),
                 evidence: wording::evidence(case, scored),
             }

@@ -153,7 +153,7 @@ impl View {
                 // Where requests are not counted, each is taken to make one call.
                 let comparable = own.counted == other.counted;
                 let share = if comparable { (other.excess / own.excess).min(1.0) } else { 1.0 };
-                Some(other.sure * share)
+                Some(other.sure.sqrt() * share)
             };
             let callees = case.graph.nearest_callees(node, |other| symptom(other).is_some()).into_iter();
             let by_callees =
@@ -190,7 +190,7 @@ fn excess_to_explain(target: Option<Symptom>, symptoms: &[Option<Symptom>]) -> f
     }
 }
 
-/// An abnormal node that the target does not reach.
+/// An abnormal node that the target does not reach, and that nothing it calls explains.
 #[derive(Debug)]
 struct Stray {
     node: usize,
@@ -203,11 +203,17 @@ impl Stray {
         if !case.graph.has_calls() {
             return Vec::new();
         }
+        let sure = |node: usize| symptoms.get(node).copied().flatten().map_or(0.0, |symptom| symptom.sure);
         let abnormal = |symptom: &Symptom| symptom.sure >= 0.5 && symptom.excess > 0.0 && symptom.counted;
+        // Who calls something abnormal needs no other explanation.
+        let is_open = |node: usize| {
+            let callees = case.graph.nearest_callees(node, |other| symptoms.get(other).is_some_and(Option::is_some));
+            callees.into_iter().all(|other| sure(other) < 0.5)
+        };
         symptoms
             .iter()
             .enumerate()
-            .filter(|(node, symptom)| symptom.as_ref().is_some_and(abnormal) && !is_reached(*node))
+            .filter(|(node, symptom)| symptom.as_ref().is_some_and(abnormal) && !is_reached(*node) && is_open(*node))
             .map(|(node, _)| Self { node, below: case.graph.below(node), above: case.graph.above(node) })
             .collect()
     }

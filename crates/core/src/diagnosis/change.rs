@@ -160,7 +160,7 @@ impl<'a> Changes<'a> {
     }
 
     fn at(names: Vec<&'a str>, series: &[Vec<Prepared<'a>>], cut: Option<Timestamp>) -> Self {
-        let usual = usual_spreads(series, cut);
+        let usual = Usual::of(series, cut);
         let nodes: Vec<NodeChanges<'a>> = series.iter().map(|metrics| NodeChanges::of(metrics, cut, &usual)).collect();
         let compared = nodes.iter().map(|node| node.changes.len()).sum();
         Self { names, nodes, compared }
@@ -203,13 +203,8 @@ impl<'a> Changes<'a> {
 }
 
 impl<'a> NodeChanges<'a> {
-    fn of(metrics: &[Prepared<'a>], cut: Option<Timestamp>, usual: &BTreeMap<&str, f64>) -> Self {
-        let requests = metrics.iter().find(|series| series.kind() == Kind::Requests);
-        let volume = requests.and_then(|requests| {
-            let (_, since) = requests.divided(cut);
-            let count = f64::from(u32::try_from(since.len()).unwrap_or(u32::MAX));
-            (!since.is_empty()).then(|| since.iter().map(|(_, value)| value.max(0.0)).sum::<f64>() / count)
-        });
+    fn of(metrics: &[Prepared<'a>], cut: Option<Timestamp>, usual: &Usual<'_>) -> Self {
+        let volume = volume(metrics, cut);
         let changes: Vec<Change<'a>> =
             metrics.iter().filter_map(|series| Change::of(series, cut, usual, volume)).collect();
         let load = changes.iter().find(|change| change.kind == Kind::Requests).map(|change| {
@@ -253,12 +248,7 @@ impl<'a> NodeChanges<'a> {
 
 impl<'a> Change<'a> {
     /// `None` where there is nothing to compare, or nothing to compare it with.
-    fn of(
-        series: &Prepared<'a>,
-        cut: Option<Timestamp>,
-        usual: &BTreeMap<&str, f64>,
-        volume: Option<f64>,
-    ) -> Option<Self> {
+    fn of(series: &Prepared<'a>, cut: Option<Timestamp>, usual: &Usual<'_>, volume: Option<f64>) -> Option<Self> {
         let up = Self::towards(series, series.direction(), cut, usual, volume)?;
         if series.kind() != Kind::ChangeIsWorse {
             return Some(up);
@@ -271,7 +261,7 @@ impl<'a> Change<'a> {
         series: &Prepared<'a>,
         direction: Direction,
         cut: Option<Timestamp>,
-        usual: &BTreeMap<&str, f64>,
+        usual: &Usual<'_>,
         volume: Option<f64>,
     ) -> Option<Self> {
         let (before, since) = series.divided(cut);
@@ -284,7 +274,7 @@ impl<'a> Change<'a> {
         let reference = if normal.is_empty() { median(&before) } else { normal_level };
 
         // Spread: the metric's own, shrunk towards what is usual.
-        let prior = usual.get(series.name()).copied().unwrap_or(PRIOR_SPREAD) * reference.abs();
+        let prior = usual.spread(series.name(), volume) * reference.abs();
         let own = if normal.len() >= 3 {
             Some((series.normal_spread, normal.len()))
         } else {
@@ -359,25 +349,51 @@ fn chance_of_failures(level: f64, volume: Option<f64>) -> f64 {
     100.0 * (share * (1.0 - share) / requests).sqrt()
 }
 
-/// The usual spread of metrics by name, as a share of their level: the median over all nodes, each from the steps
-/// between its samples, so that a slow drift does not count.
-fn usual_spreads<'a>(series: &[Vec<Prepared<'a>>], cut: Option<Timestamp>) -> BTreeMap<&'a str, f64> {
-    let mut shares: BTreeMap<&'a str, Vec<f64>> = BTreeMap::new();
-    for series in series.iter().flatten() {
-        let values: Vec<f64> = if series.normal.is_empty() {
-            series.divided(cut).0.iter().map(|(_, value)| *value).collect()
-        } else {
-            series.normal.iter().take(PRIOR_WINDOW).copied().collect()
-        };
-        let steps: Vec<f64> = values.iter().zip(values.iter().skip(1)).map(|(one, next)| (next - one).abs()).collect();
-        let level = median(&values).abs();
-        if !steps.is_empty() && level > 1e-12 {
-            // The median step of a normal distribution is 0.954 of its standard deviation.
-            shares.entry(series.name()).or_default().push(median(&steps) / level / 0.954);
+/// What is usual for metrics of a name.
+struct Usual<'a> {
+    /// Their spreads as shares of their levels.
+    spreads: BTreeMap<&'a str, f64>,
+    /// Requests in a period, of the median node.
+    volume: f64,
+}
+
+impl<'a> Usual<'a> {
+    /// The median over all nodes, each from the steps between its samples, so that a slow drift does not count.
+    fn of(series: &[Vec<Prepared<'a>>], cut: Option<Timestamp>) -> Self {
+        let mut shares: BTreeMap<&'a str, Vec<f64>> = BTreeMap::new();
+        for series in series.iter().flatten() {
+            let values: Vec<f64> = if series.normal.is_empty() {
+                series.divided(cut).0.iter().map(|(_, value)| *value).collect()
+            } else {
+                series.normal.iter().take(PRIOR_WINDOW).copied().collect()
+            };
+            let steps: Vec<f64> =
+                values.iter().zip(values.iter().skip(1)).map(|(one, next)| (next - one).abs()).collect();
+            let level = median(&values).abs();
+            if !steps.is_empty() && level > 1e-12 {
+                // The median step of a normal distribution is 0.954 of its standard deviation.
+                shares.entry(series.name()).or_default().push(median(&steps) / level / 0.954);
+            }
         }
+        let (least, most) = PRIOR_SPREAD_LIMITS;
+        let spreads = shares.into_iter().map(|(name, shares)| (name, median(&shares).clamp(least, most))).collect();
+        let volumes: Vec<f64> =
+            series.iter().filter_map(|metrics| volume(metrics, cut)).filter(|volume| *volume > 0.0).collect();
+        Self { spreads, volume: median(&volumes) }
     }
-    let (least, most) = PRIOR_SPREAD_LIMITS;
-    shares.into_iter().map(|(name, shares)| (name, median(&shares).clamp(least, most))).collect()
+
+    /// As a share of a metric's level. The mean of few requests is noisier than that of many.
+    fn spread(&self, name: &str, volume: Option<f64>) -> f64 {
+        let noise = volume.map_or(1.0, |volume| (self.volume / volume.max(1.0)).sqrt().max(1.0));
+        self.spreads.get(name).copied().unwrap_or(PRIOR_SPREAD) * noise
+    }
+}
+
+/// Requests in a period since the onset, if they are counted.
+fn volume(metrics: &[Prepared<'_>], cut: Option<Timestamp>) -> Option<f64> {
+    let requests = metrics.iter().find(|series| series.kind() == Kind::Requests)?;
+    let (_, since) = requests.divided(cut);
+    (!since.is_empty()).then(|| since.iter().map(|(_, value)| value.max(0.0)).sum::<f64>() / number(since.len()))
 }
 
 /// A count as a number. Nobody has more samples than this can hold.

@@ -51,8 +51,8 @@ fn dependencies(case: &Case<'_>, scored: &Scored, onset: Option<Timestamp>) -> S
     if let Some((by, share)) = scored.explained.filter(|(_, share)| *share >= WORTH_SAYING) {
         let first = case.changes.conspicuous(by).iter().filter_map(|change| change.onset).min();
         let before = match (first, onset) {
-            (Some(first), Some(onset)) if first < onset => ", which changed before it,",
-            _ => "",
+            (Some(first), Some(onset)) if first < onset => " and which changed before it,",
+            _ => ",",
         };
         let call =
             if case.graph.below(scored.node).get(by) == Some(&true) { "which it calls" } else { "which it may call" };

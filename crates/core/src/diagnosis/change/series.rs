@@ -163,8 +163,12 @@ mod tests {
         let samples = |times: &[i64]| -> Vec<Sample> {
             times.iter().map(|at| Sample { at: Timestamp::from_second(*at).unwrap(), value: 1.0 }).collect()
         };
-        let measured =
-            |times| Measured { name: "m".to_owned(), kind: Kind::Latency, normal: Vec::new(), around: samples(times) };
+        let measured = |times: &[i64]| Measured {
+            name: "m".to_owned(),
+            kind: Kind::Latency,
+            normal: Vec::new(),
+            around: samples(times),
+        };
         for (times, cut, before) in [
             (vec![0, 60, 120, 180], 120, 2),
             // The period that the cut lies in is no longer normal.
