@@ -7,8 +7,8 @@ use super::graph::Graph;
 /// nodes are still ranked.
 const EXPLAINED: f64 = 0.95;
 
-/// The excess, as a share of the target's, at which a node's score is half of what an unlimited excess would give.
-const HALF_EXCESS: f64 = 1.0;
+/// The excess, as a multiple of the target's, at which a node's score is half of what an unlimited excess would give.
+const HALF_EXCESS: f64 = 2.0;
 
 /// The same score for nodes whose requests are not counted.
 const UNCOUNTED: f64 = 0.5;
@@ -153,7 +153,7 @@ impl View {
                 // Where requests are not counted, each is taken to make one call.
                 let comparable = own.counted == other.counted;
                 let share = if comparable { (other.excess / own.excess).min(1.0) } else { 1.0 };
-                Some(other.sure.sqrt() * share)
+                Some(clearly(other.sure) * share)
             };
             let callees = case.graph.nearest_callees(node, |other| symptom(other).is_some()).into_iter();
             let by_callees =
@@ -178,6 +178,13 @@ impl View {
     fn of_node(&self, node: usize) -> Seen {
         self.nodes.get(node).copied().unwrap_or_default()
     }
+}
+
+/// What is likelier than not made clearer, and what is not likely fainter: what explains another change has to be a
+/// change itself.
+fn clearly(sure: f64) -> f64 {
+    let (is, is_not) = (sure * sure, (1.0 - sure) * (1.0 - sure));
+    is / (is + is_not)
 }
 
 /// The target's excess, or the largest where the target is not abnormal in this class.
