@@ -41,7 +41,7 @@ fn main() {
 
 /// A tree of three callees each. The last node is slow, and with it the way up to the first.
 fn input() -> Input {
-    let mut slow = vec![false; NODES];
+    let mut slow = [false; NODES];
     let mut node = NODES - 1;
     while let Some(flag) = slow.get_mut(node) {
         *flag = true;

@@ -27,7 +27,7 @@ Examples:
   monitorctl benchmark petshop ../shared/data/petshop --out /tmp/rankings
   monitorctl benchmark petshop ../shared/data/petshop --out /tmp/rankings --drop-edges 0.2 --seed 7
   python3 ../shared/tools/petshop_score.py /tmp/rankings --dataset ../shared/data/petshop --split train --scenario low_traffic high_traffic")]
-pub struct PetshopArgs {
+pub(super) struct PetshopArgs {
     /// The folder with the scenarios
     dataset: PathBuf,
     /// Where to write the rankings; made if it does not exist

@@ -48,6 +48,7 @@ fn node(name: &str, metrics: Vec<Measured>) -> Node {
 }
 
 /// `a>b b>c`
+#[expect(clippy::unnecessary_wraps, reason = "as an input has it")]
 fn calls(text: &str) -> Option<Vec<Call>> {
     let call = |(caller, callee): (&str, &str)| Call { caller: caller.to_owned(), callee: callee.to_owned() };
     Some(text.split_whitespace().map(|pair| call(pair.split_once('>').unwrap())).collect())

@@ -8,6 +8,9 @@ use crate::metric::Sample;
 /// The largest magnitude of a value that is told from a larger one, so that squares and sums stay finite.
 const MOST: f64 = 1e100;
 
+/// A sample.
+pub(super) type Point = (Timestamp, f64);
+
 /// Whether a metric is looked at as it is, or upside down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -34,7 +37,7 @@ pub(super) struct Prepared<'a> {
     pub(super) normal_level: f64,
     /// Spread of `normal`; 0 where it is empty.
     pub(super) normal_spread: f64,
-    around: Vec<(Timestamp, f64)>,
+    around: Vec<Point>,
     /// The usual time between samples.
     period: SignedDuration,
 }
@@ -65,12 +68,12 @@ impl<'a> Prepared<'a> {
     }
 
     /// All samples around the incident, in the order of time.
-    pub(super) fn around(&self) -> &[(Timestamp, f64)] {
+    pub(super) fn around(&self) -> &[Point] {
         &self.around
     }
 
     /// The samples whose period ends before the cut, and the others. Without a cut all are of the incident.
-    pub(super) fn divided(&self, cut: Option<Timestamp>) -> (&[(Timestamp, f64)], &[(Timestamp, f64)]) {
+    pub(super) fn divided(&self, cut: Option<Timestamp>) -> (&[Point], &[Point]) {
         let Some(cut) = cut else { return (&[], &self.around) };
         let middle = self.around.partition_point(|(at, _)| cut.duration_since(*at) >= self.period && *at < cut);
         self.around.split_at_checked(middle).unwrap_or((&[], &self.around))
@@ -86,9 +89,9 @@ impl<'a> Prepared<'a> {
 }
 
 /// Sorted, one for a time, finite, and with failures for successes.
-fn ready(samples: &[Sample], kind: Kind) -> Vec<(Timestamp, f64)> {
+fn ready(samples: &[Sample], kind: Kind) -> Vec<Point> {
     let turned = |value: f64| if kind == Kind::Availability { 100.0 - value } else { value };
-    let mut ready: Vec<(Timestamp, f64)> = samples
+    let mut ready: Vec<Point> = samples
         .iter()
         .filter(|sample| sample.value.is_finite())
         .map(|sample| (sample.at, turned(sample.value).clamp(-MOST, MOST)))
@@ -103,7 +106,8 @@ fn ready(samples: &[Sample], kind: Kind) -> Vec<(Timestamp, f64)> {
 /// The middle of the values; 0 for none.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
-    quantile(&mut values, 0.5)
+    values.sort_unstable_by(f64::total_cmp);
+    quantile(&values, 0.5)
 }
 
 /// A standard deviation that neither a few outliers nor many equal values mislead: the larger of what the middle half
@@ -120,20 +124,18 @@ fn spread_of([low, quarter, _, upper, high]: [f64; 5]) -> f64 {
 /// The quantiles at 5, 25, 50, 75 and 95 %.
 fn quantiles(values: &[f64]) -> [f64; 5] {
     let mut values = values.to_vec();
-    [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| quantile(&mut values, share))
+    values.sort_unstable_by(f64::total_cmp);
+    [0.05, 0.25, 0.5, 0.75, 0.95].map(|share| quantile(&values, share))
 }
 
-/// A quantile by linear interpolation between the two nearest values (Hyndman and Fan 1996, type 7); 0 for none.
-fn quantile(values: &mut [f64], share: f64) -> f64 {
-    if values.is_empty() {
-        return 0.0;
-    }
-    let place = share * super::number(values.len() - 1);
+/// A quantile of ascending values by linear interpolation between the two nearest (Hyndman and Fan 1996, type 7); 0 for
+/// none.
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let place = share * super::number(values.len().saturating_sub(1));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
     let below = place.floor() as usize;
-    let (_, low, rest) = values.select_nth_unstable_by(below.min(values.len() - 1), f64::total_cmp);
-    let low = *low;
-    let high = rest.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+    let low = values.get(below).copied().unwrap_or_default();
+    let high = values.get(below + 1).copied().unwrap_or(low);
     low + (high - low) * place.fract()
 }
 
@@ -144,10 +146,13 @@ mod tests {
     #[test]
     fn quantiles_interpolate() {
         // By hand: of 1 to 5 the quarter is the second value; at 5 % a fifth of the way from the first to the second.
-        assert_eq!(quantiles(&[5.0, 3.0, 1.0, 2.0, 4.0]), [1.2, 2.0, 3.0, 4.0, 4.8]);
-        assert_eq!(median(&[4.0, 1.0]), 2.5);
-        assert_eq!(median(&[]), 0.0);
-        assert_eq!(spread(&[7.0]), 0.0);
+        for (quantile, expected) in quantiles(&[5.0, 3.0, 1.0, 2.0, 4.0]).into_iter().zip([1.2, 2.0, 3.0, 4.0, 4.8]) {
+            assert!((quantile - expected).abs() < 1e-12, "{quantile} {expected}");
+        }
+        for (values, expected) in [(vec![4.0, 1.0], 2.5), (vec![], 0.0), (vec![7.0], 7.0)] {
+            assert!((median(&values) - expected).abs() < 1e-12, "{values:?}");
+        }
+        assert!(spread(&[7.0]).abs() < 1e-12);
     }
 
     #[test]
