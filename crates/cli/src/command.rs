@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::benchmark::BenchmarkArgs;
 use crate::catalogue::command::CatalogueArgs;
 use crate::dlq::DlqArgs;
 use crate::explain::ExplainArgs;
@@ -72,6 +73,8 @@ enum Command {
     Oncall(OncallArgs),
     /// Check the catalogue, describe it to an editor, or resolve it
     Catalogue(CatalogueArgs),
+    /// Measure the suite's judgement on public data
+    Benchmark(BenchmarkArgs),
 }
 
 /// An error with the exit code that it ends with.
@@ -136,6 +139,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
         Command::Oncall(args) => crate::oncall::run(&args, cli.json),
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
+        Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }
 

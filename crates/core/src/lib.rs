@@ -25,6 +25,8 @@ pub mod incident;
 
 pub mod decide;
 
+pub mod diagnosis;
+
 pub mod message;
 
 #[cfg(test)]
