@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::benchmark::BenchmarkArgs;
 use crate::catalogue::command::CatalogueArgs;
 use crate::incidents::IncidentsArgs;
 use crate::invoke::InvokeArgs;
@@ -60,6 +61,8 @@ enum Command {
     Incidents(IncidentsArgs),
     /// Check the catalogue, describe it to an editor, or resolve it
     Catalogue(CatalogueArgs),
+    /// Run the production code over a public data set and write what its scorer reads
+    Benchmark(BenchmarkArgs),
 }
 
 /// An error with the exit code that it ends with.
@@ -120,6 +123,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
+        Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }
 

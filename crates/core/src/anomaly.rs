@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::explain::{Anomaly, Expected, Side};
 pub use self::state::StateError;
-use self::episode::Episodes;
+use self::episode::Episode;
 use self::extremes::Extremes;
 use self::model::Model;
 use self::state::{Kept, Ledger};
@@ -97,11 +97,9 @@ pub enum Verdict {
 pub struct Judgement {
     /// What was expected before the sample came.
     pub expected: Expected,
-    /// How strange it is: 0 for the usual, and without limit. Two series can be compared by it.
+    /// How strange it is: near 0 for the usual, at most about 70. It means the same for every series.
     pub surprise: f64,
-    /// The least sensitive setting at which the sample would raise an alert, if any: an episode raises one only.
-    pub raised_at: Option<Sensitivity>,
-    /// The alert, where the settings let it through.
+    /// The alert, at the first sample of an episode that the settings let through.
     pub anomaly: Option<Anomaly>,
 }
 
@@ -115,7 +113,7 @@ pub struct Detector {
     /// Samples learnt.
     count: u64,
     model: Model,
-    episodes: Episodes,
+    episode: Episode,
     extremes: Extremes,
 }
 
@@ -132,7 +130,7 @@ impl Detector {
             stream: Stream::default(),
             count: 0,
             model: Model::new(),
-            episodes: Episodes::default(),
+            episode: Episode::default(),
             extremes: Extremes::default(),
         }
     }
@@ -158,7 +156,7 @@ impl Detector {
             Entrance::Afresh(entered) => {
                 self.count = 0;
                 self.model = Model::new();
-                self.episodes = Episodes::default();
+                self.episode = Episode::default();
                 self.extremes = Extremes::default();
                 entered
             }
@@ -171,11 +169,9 @@ impl Detector {
             let expected = Expected::new(&impression, entered.base);
             let matters = settings.matters(entered.base + entered.value, &expected);
             let surprise = if matters { impression.surprise } else { 0.0 };
-            let raised_at = self.episodes.observe(self.count, second, surprise);
-            let anomaly = raised_at
-                .filter(|raised| *raised <= settings.sensitivity)
-                .map(|_| Anomaly::new(at, entered, &impression, expected, &self.extremes));
-            Verdict::Judged(Judgement { expected, surprise: f64::from(impression.surprise), raised_at, anomaly })
+            let begins = self.episode.begins(self.count, second, surprise, settings.sensitivity);
+            let anomaly = begins.then(|| Anomaly::new(at, entered, &impression, expected, &self.extremes));
+            Verdict::Judged(Judgement { expected, surprise: f64::from(impression.surprise), anomaly })
         };
         self.extremes.learn(second, entered.value);
         verdict
@@ -212,7 +208,7 @@ impl Kept for Detector {
         self.stream.keep(ledger);
         ledger.whole(&mut self.count);
         self.model.keep(ledger);
-        self.episodes.keep(ledger);
+        self.episode.keep(ledger);
         self.extremes.keep(ledger);
     }
 }

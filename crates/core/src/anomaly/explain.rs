@@ -120,6 +120,7 @@ impl Anomaly {
     fn manner(&self) -> Option<String> {
         match self.sign {
             Sign::Restless => self.restlessness.map(|times| format!("varies {times:.1} times as much as usual")),
+            Sign::Stuck => Some("the same for unusually long".to_owned()),
             Sign::Still => Some("varies far less than usual".to_owned()),
             Sign::Smooth => Some("moves far less from sample to sample than usual".to_owned()),
             Sign::Jump => Some("after a jump".to_owned()),

@@ -1,6 +1,6 @@
 //! What a series usually does, and how surprising its next sample is.
 //!
-//! Eleven signs are looked at, each simple: they differ in what they notice, and a sample is surprising when several of
+//! Twelve signs are looked at, each simple: they differ in what they notice, and a sample is surprising when several of
 //! them say so. Each is compared with its own past only, so one set of constants serves every series.
 
 use super::distribution::Distribution;
@@ -35,7 +35,7 @@ pub(super) enum Sign {
     TimeOfDay,
     /// For about 12 samples not as usual at these times of the day.
     Daily,
-    /// ... at these hours of the week.
+    /// For about 8 samples not as usual at these hours of the week.
     Weekly,
     /// Value, two averages and spread have not been like this together.
     Situation,
@@ -43,10 +43,12 @@ pub(super) enum Sign {
     LevelAtTime,
     /// The last 48 values are distributed otherwise.
     Distribution,
+    /// The same value for long.
+    Stuck,
 }
 
 /// All signs, in the order in which they are measured.
-const SIGNS: [Sign; 11] = [
+const SIGNS: [Sign; 12] = [
     Sign::Low,
     Sign::Jump,
     Sign::Restless,
@@ -58,6 +60,7 @@ const SIGNS: [Sign; 11] = [
     Sign::Situation,
     Sign::LevelAtTime,
     Sign::Distribution,
+    Sign::Stuck,
 ];
 
 /// What the model makes of a sample.
@@ -80,6 +83,8 @@ pub(super) struct Impression {
 pub(super) struct Model {
     previous: f64,
     started: bool,
+    /// Samples in a row that had the value of the one before.
+    same: f64,
     level: Average,
     step: Average,
     over_12: Average,
@@ -105,6 +110,7 @@ impl Model {
         Self {
             previous: 0.0,
             started: false,
+            same: 0.0,
             level: Average::over(LONG),
             step: Average::over(LONG),
             over_12: Average::over(12.0),
@@ -115,12 +121,12 @@ impl Model {
             daily: Season::daily(),
             weekly: Season::weekly(),
             off_daily: Average::over(12.0),
-            off_weekly: Average::over(12.0),
+            off_weekly: Average::over(8.0),
             drift: Average::over(80.0),
             distribution: Distribution::new(),
             compressed: Average::over(LONG),
             compressed_4: Average::over(4.0),
-            situations: Familiar::new(0.25),
+            situations: Familiar::new(0.35),
             times: Familiar::new(0.2),
             rarities: vec![Rarity::new(); SIGNS.len()],
         }
@@ -186,6 +192,7 @@ impl Model {
             average.push(value);
         }
         self.steps_192.push(difference);
+        self.same = if difference > 0.0 { 0.0 } else { self.same + 1.0 };
         let level = self.level.mean;
         let against_level = |value: f64| (value - level) / spread;
 
@@ -225,6 +232,7 @@ impl Model {
             f64::from(self.situations.push(situation.map(|number| root(narrow(number))))),
             f64::from(self.times.push([narrow(compressed_level), angle.sin() as f32, angle.cos() as f32])),
             distribution,
+            self.same,
         ]
     }
 }
@@ -254,6 +262,7 @@ impl Kept for Model {
     fn keep(&mut self, ledger: &mut Ledger) {
         ledger.real(&mut self.previous);
         ledger.flag(&mut self.started);
+        ledger.real(&mut self.same);
         for average in [
             &mut self.level,
             &mut self.step,

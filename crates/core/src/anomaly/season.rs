@@ -35,14 +35,14 @@ pub(super) struct Usual {
 }
 
 impl Season {
-    /// 48 slots of half an hour, UTC.
+    /// 96 slots of a quarter of an hour, UTC.
     pub(super) fn daily() -> Self {
-        Self { period: DAY, offset: 0, memory: 50.0, slots: vec![Slot::default(); 48] }
+        Self { period: DAY, offset: 0, memory: 100.0, slots: vec![Slot::default(); 96] }
     }
 
     /// 168 slots of an hour from Monday, UTC. 1970 began on a Thursday.
     pub(super) fn weekly() -> Self {
-        Self { period: WEEK, offset: 3 * DAY, memory: 20.0, slots: vec![Slot::default(); 168] }
+        Self { period: WEEK, offset: 3 * DAY, memory: 40.0, slots: vec![Slot::default(); 168] }
     }
 
     /// What was usual for the slot of this time before; `None` while it has been seen too rarely.

@@ -11,7 +11,7 @@ const GAP_LEAST: i64 = 6 * 60 * 60;
 const FORGOTTEN: i64 = 28 * 24 * 60 * 60;
 
 /// So many late samples one after the other, each later than the one before, mean that the clock was set back.
-const SET_BACK: u64 = 200;
+const SET_BACK: u64 = 300;
 
 /// Samples before a series is taken for a counter, and the share of falls at which it is not one any more.
 const COUNTER_SAMPLES: u64 = 64;
@@ -130,7 +130,8 @@ impl Period {
 /// Tells a counter from a gauge: it has risen often and never fallen.
 #[derive(Clone, Debug, Default)]
 struct Counter {
-    is_counter: bool,
+    /// Whether the series is one.
+    rising: bool,
     previous: f64,
     count: u64,
     rises: u64,
@@ -147,25 +148,22 @@ impl Counter {
         }
         self.rises += u64::from(value > previous);
         self.falls += u64::from(value < previous);
-        let was = self.is_counter;
+        let was = self.rising;
         if self.count == COUNTER_SAMPLES {
-            self.is_counter = self.falls == 0 && self.rises >= COUNTER_SAMPLES / 2 && value > 0.0;
+            self.rising = self.falls == 0 && self.rises >= COUNTER_SAMPLES / 2 && value > 0.0;
         } else if self.falls as f64 > 2.0 + COUNTER_FALLS * self.count as f64 {
-            self.is_counter = false;
+            self.rising = false;
         }
-        let entered = match (self.is_counter, value < previous) {
-            (false, _) => Entered { value, base: 0.0 },
-            (true, false) => Entered { value: value - previous, base: previous },
-            // It started over at 0.
-            (true, true) => Entered { value, base: 0.0 },
-        };
-        (entered, was != self.is_counter)
+        // A counter below its last value has started over at 0.
+        let base = if self.rising && value >= previous { previous } else { 0.0 };
+        let entered = Entered { value: value - base, base };
+        (entered, was != self.rising)
     }
 }
 
 impl Kept for Counter {
     fn keep(&mut self, ledger: &mut Ledger) {
-        ledger.flag(&mut self.is_counter);
+        ledger.flag(&mut self.rising);
         ledger.real(&mut self.previous);
         ledger.whole(&mut self.count);
         ledger.whole(&mut self.rises);
