@@ -14,11 +14,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::explain::{Anomaly, Expected, Side};
-pub use self::state::StateError;
 use self::episode::Episode;
+pub use self::explain::{Anomaly, Expected, Side};
 use self::extremes::Extremes;
 use self::model::Model;
+pub use self::state::StateError;
 use self::state::{Kept, Ledger};
 use self::stream::{Entrance, Stream};
 

@@ -68,8 +68,7 @@ impl Anomaly {
         extremes: &Extremes,
     ) -> Self {
         let Entered { value, base } = entered;
-        let expected =
-            Expected { low: expected.low - base, usual: expected.usual - base, high: expected.high - base };
+        let expected = Expected { low: expected.low - base, usual: expected.usual - base, high: expected.high - base };
         let side = if value > expected.usual { Side::Above } else { Side::Below };
         let restless = impression.foremost == Sign::Restless;
         Self {

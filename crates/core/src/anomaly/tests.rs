@@ -65,14 +65,16 @@ fn daily(index: usize) -> f64 {
     150.0 - 50.0 * (std::f64::consts::TAU * index as f64 / 288.0).cos()
 }
 
+/// A value for each sample.
+type Shape = fn(usize) -> f64;
+
 /// Samples in a day.
 const PER_DAY: usize = 288;
 
 #[test]
 fn what_it_notices_and_how_often() {
     let day = |number: usize| number * PER_DAY;
-    type Case = (&'static str, f64, fn(usize) -> f64, std::ops::Range<usize>);
-    let cases: [Case; 8] = [
+    let cases: [(&str, f64, Shape, std::ops::Range<usize>); 8] = [
         ("a spike", 3.0, |i| if i == 5000 { 400.0 } else { daily(i) }, 5000..5001),
         ("a drop", 3.0, |i| if i == 5000 { 0.0 } else { daily(i) }, 5000..5001),
         ("a shift of the level", 3.0, |i| if i >= 5000 { daily(i) + 80.0 } else { daily(i) }, 5000..5012),
@@ -106,7 +108,7 @@ fn a_usual_day_raises_nothing() {
 
 #[test]
 fn nothing_alarms_for_ever() {
-    let cases: [(&str, fn(usize) -> f64); 6] = [
+    let cases: [(&str, Shape); 6] = [
         ("shift", |i| if i >= 3000 { 1e6 } else { daily(i) }),
         ("ramp", |i| i as f64),
         ("growth", |i| (i as f64 / 1000.0).exp()),
@@ -126,9 +128,8 @@ fn it_says_why() {
     // Four weeks with a peak on each Monday at 14:00.
     let monday = |index: usize| if index % (7 * PER_DAY) / 12 == 14 { 60.0 } else { 0.0 };
     let spike = 28 * PER_DAY + 14 * 12 + 3;
-    let watch = Watch::new(Sensitivity::Medium).run(spike + 1, 2.0, |index| {
-        if index == spike { 640.0 } else { 100.0 + monday(index) }
-    });
+    let watch = Watch::new(Sensitivity::Medium)
+        .run(spike + 1, 2.0, |index| if index == spike { 640.0 } else { 100.0 + monday(index) });
     let (index, reason) = watch.alerts.last().unwrap();
     assert_eq!(*index, spike);
     assert!(reason.contains(" times the usual for Mondays at 14:00 UTC, highest of all 4 weeks known"), "{reason}");
@@ -169,7 +170,8 @@ fn settings_hold_alerts_back() {
 
 #[test]
 fn a_more_sensitive_setting_takes_less() {
-    let some_spikes = |index: usize| if index % 997 == 0 { daily(index) + index as f64 / 10.0 } else { daily(index) };
+    let some_spikes =
+        |index: usize| if index.is_multiple_of(997) { daily(index) + index as f64 / 10.0 } else { daily(index) };
     let alerts = |sensitivity| Watch::new(sensitivity).run(9000, 30.0, some_spikes).alerts.len();
     let counts = [Sensitivity::Lowest, Sensitivity::Low, Sensitivity::Medium, Sensitivity::High].map(alerts);
     assert!(counts.is_sorted() && counts[0] < counts[3], "{counts:?}");
