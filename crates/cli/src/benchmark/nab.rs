@@ -162,7 +162,7 @@ mod tests {
         let mut text = String::from("timestamp,value\n");
         for row in 0..rows {
             let (day, hour, minute) = (row / 288 + 1, row / 12 % 24, row % 12 * 5);
-            let value = if row == 900 { 500.0 } else { (row % 7) as f64 };
+            let value = if row == 900 { 500.0 } else { f64::from(u8::try_from(row % 7).unwrap()) };
             let _ = writeln!(text, "2024-01-{day:02} {hour:02}:{minute:02}:00,{value}");
         }
         text
