@@ -22,8 +22,8 @@ Every CSV file (timestamp,value) below DATA_DIR becomes one in RESULTS: timestam
 where no alert is raised, and else its surprise / 100. A fresh detector sees each file's rows in order, one at a time.
 
 Example:
-  monitorctl benchmark nab ../shared/data/nab/data --out /tmp/nab
-  python3 ../shared/tools/nab_score.py /tmp/nab --labels ../shared/data/nab/windows.json --data ../shared/data/nab/data")]
+  monitorctl benchmark nab ../shared/data/nab/data --out target/nab
+  python3 ../shared/tools/nab_score.py target/nab --labels ../shared/data/nab/windows.json --data ../shared/data/nab/data")]
 pub struct NabArgs {
     /// The benchmark's `data` folder, or any folder of CSV files
     data_dir: PathBuf,
