@@ -1,27 +1,31 @@
-//! `monitorctl benchmark`: how good the suite's judgement is on public data.
+//! `monitorctl benchmark`: the production code over the data sets of its field.
 
+mod nab;
 mod petshop;
 
 use clap::{Args, Subcommand};
 
 use crate::command::Exit;
 
-/// Measure the suite's judgement on public data.
+/// Run the production code over a public data set and write what its scorer reads.
 #[derive(Debug, Args)]
 pub struct BenchmarkArgs {
     #[command(subcommand)]
-    command: Command,
+    benchmark: Benchmark,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Benchmark {
+    /// Anomaly detection, on the Numenta Anomaly Benchmark
+    Nab(nab::NabArgs),
     /// Rank the causes of every issue of PetShop (Hardt et al. 2023)
     Petshop(petshop::PetshopArgs),
 }
 
-/// Runs the command.
+/// Runs the benchmark that was asked for.
 pub fn run(args: &BenchmarkArgs, json: bool) -> Result<u8, Exit> {
-    match &args.command {
-        Command::Petshop(args) => petshop::run(args, json),
+    match &args.benchmark {
+        Benchmark::Nab(args) => nab::run(args, json),
+        Benchmark::Petshop(args) => petshop::run(args, json),
     }
 }

@@ -73,7 +73,7 @@ enum Command {
     Oncall(OncallArgs),
     /// Check the catalogue, describe it to an editor, or resolve it
     Catalogue(CatalogueArgs),
-    /// Measure the suite's judgement on public data
+    /// Run the production code over a public data set and write what its scorer reads
     Benchmark(BenchmarkArgs),
 }
 

@@ -13,6 +13,8 @@ pub mod catalogue;
 
 pub mod rule;
 
+pub mod anomaly;
+
 pub mod alert;
 
 pub mod silence;
