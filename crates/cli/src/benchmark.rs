@@ -18,7 +18,7 @@ pub struct BenchmarkArgs {
 enum Benchmark {
     /// Anomaly detection, on the Numenta Anomaly Benchmark
     Nab(nab::NabArgs),
-    /// Rank the causes of every issue of PetShop (Hardt et al. 2023)
+    /// The diagnosis: rank the causes of every issue of a public data set (Hardt et al. 2023)
     Petshop(petshop::PetshopArgs),
 }
 

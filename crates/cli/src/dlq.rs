@@ -60,8 +60,10 @@ pub async fn run(args: DlqArgs, json: bool) -> Result<u8, Exit> {
     let config = sdk_config_for(&Http::new(Timeouts::default()), of.aws_profile.as_deref(), of.region.as_deref()).await;
     let client = aws_sdk_sqs::Client::new(&config);
     let service = crate::catalogue::shipped().context("the shipped catalogue")?.service;
-    let name =
-        of.queue.clone().unwrap_or_else(|| format!("{service}-incident-events-dlq{}", environment_suffix(&of.environment)));
+    let name = of
+        .queue
+        .clone()
+        .unwrap_or_else(|| format!("{service}-incident-events-dlq{}", environment_suffix(&of.environment)));
     let answer = client.get_queue_url().queue_name(&name).send().await;
     let answer = answer.with_context(|| {
         format!("cannot find the queue {name}; check the profile, the region, the name (--queue) and sqs:GetQueueUrl")

@@ -24,7 +24,7 @@ where no alert is raised, and else its surprise / 100. A fresh detector sees eac
 Example:
   monitorctl benchmark nab ../shared/data/nab/data --out target/nab
   python3 ../shared/tools/nab_score.py target/nab --labels ../shared/data/nab/windows.json --data ../shared/data/nab/data")]
-pub struct NabArgs {
+pub(super) struct NabArgs {
     /// The benchmark's `data` folder, or any folder of CSV files
     data_dir: PathBuf,
     /// Folder for the results; it is made, and files in it are overwritten
@@ -47,7 +47,7 @@ struct Row<'a> {
 }
 
 /// Writes the result files and says how fast that went.
-pub fn run(args: &NabArgs, json: bool) -> Result<u8, Exit> {
+pub(super) fn run(args: &NabArgs, json: bool) -> Result<u8, Exit> {
     let files = csv_files(&args.data_dir).map_err(Exit::usage)?;
     if files.is_empty() {
         return Err(Exit::usage(anyhow!("there is no CSV file in {} or below", args.data_dir.display())));
