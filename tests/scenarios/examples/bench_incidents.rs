@@ -5,6 +5,13 @@
 //! cargo run --release -p scenarios --example bench_incidents
 //! ```
 
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench prints, and ends when it cannot go on"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
