@@ -125,7 +125,7 @@ async fn a_sev1_is_held_back_only_by_a_silence_that_was_made_for_one() {
 async fn nobody_silences_anything_for_longer_than_a_day() {
     let world = World::new().await;
     let reason = refusal(world.send(silence(&json!({ "group": "api" }), 24 * 60 + 1)).await);
-    assert!(reason.contains("24 h"), "{reason}");
+    assert!(reason.contains("from a minute to 1 d "), "{reason}");
     fires(&world, "response-time", "critical").await;
     assert_eq!(world.pages().len(), 2);
     world.silence(&json!({ "group": "api" }), 24 * 60).await;
@@ -203,10 +203,9 @@ async fn nothing_waits_for_an_incident_that_nobody_was_told_of() {
     world.slack.recover();
     world.pagerduty.recover();
     world.wait(1.minute()).await;
-    assert_eq!(
-        world.pages(),
-        ["0:01 pagerduty SEV1", "0:01 pagerduty SEV2", "0:01 slack SEV1", "0:01 slack SEV2"].map(str::to_owned)
-    );
+    let mut pages = world.pages();
+    pages.sort();
+    assert_eq!(pages, ["0:01 pagerduty SEV1", "0:01 pagerduty SEV2", "0:01 slack SEV1", "0:01 slack SEV2"]);
 }
 
 /// Fires, and is good again a minute later; a minute passes before each.
