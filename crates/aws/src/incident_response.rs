@@ -266,7 +266,7 @@ impl<O: Outside> Responder<O> {
             return decision;
         }
         // Boxed, and so with no type of its own in those of the callers, which are deep enough.
-        let around: BoxFuture<'_, Around> = Box::pin(self.around(&decision, now));
+        let around: BoxFuture<'_, Around> = Box::pin(self.around(before, &decision, now));
         let around = around.await;
         decide(Policy { catalogue, environment, around: &around }, before, events, now)
     }

@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod messages;
+pub mod parameters;
 pub mod proxy;
 pub mod receiver;
 pub mod senders;

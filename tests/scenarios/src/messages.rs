@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use monitoring_core::alert::{AlertChange, ChangeOf, ChangeState, change_for};
-use monitoring_core::catalogue::Catalogue;
+use monitoring_core::catalogue::{Catalogue, Rule};
 use serde_json::{Value, json};
 
 /// The envelope that SNS puts around a message for a queue.
@@ -65,6 +65,31 @@ pub fn tick(at: Timestamp) -> Value {
 /// What a person sends.
 pub fn command(command: &str, incident: &str, by: &str) -> Value {
     json!({ "command": command, "incident_id": incident, "by": by })
+}
+
+/// What a person sends who wants to hear nothing of whatever fits.
+pub fn silence(wanted: &Value, minutes: u32) -> Value {
+    json!({ "command": "silence", "match": wanted, "minutes": minutes, "by": "alice", "text": "known" })
+}
+
+/// What a person sends who wants to hear of it again.
+pub fn unsilence(silence: &str) -> Value {
+    json!({ "command": "unsilence", "silence_id": silence, "by": "alice" })
+}
+
+/// What the scheduler sends once a day.
+pub fn daily() -> Value {
+    json!({ "task": "daily" })
+}
+
+/// A catalogue with so many rules, each of a group of its own: `rule-000` in `group-000`. The rest is AI Nutritionist's.
+pub fn catalogue_of_groups(mut catalogue: Catalogue, groups: usize) -> Catalogue {
+    let rule = catalogue.rules["lambda-throttles"].clone();
+    catalogue.rules.extend((0..groups).map(|number| {
+        let (name, group) = (format!("rule-{number:03}"), format!("group-{number:03}"));
+        (name.clone(), Rule { name, group, ..rule.clone() })
+    }));
+    catalogue
 }
 
 /// A catalogue with one rule on a metric of this many series; the rest is AI Nutritionist's.

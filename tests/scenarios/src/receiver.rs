@@ -22,6 +22,9 @@ pub enum Answer {
     Throttle(u32),
 }
 
+/// A secret, and what a receiver answers to whoever does not have it.
+type Known = Option<(String, Answer)>;
+
 /// What kind of message somebody got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -29,11 +32,16 @@ pub enum Kind {
     Update,
     Acknowledged,
     Resolved,
+    /// About no incident: the daily message, a heartbeat.
+    Said,
 }
 
 impl Kind {
     /// By what follows `SEV1` in a text.
     fn of_label(label: &str) -> Self {
+        if !label.starts_with("SEV") {
+            return Self::Said;
+        }
         match label.split_whitespace().last() {
             Some("update") => Self::Update,
             Some("acknowledged") => Self::Acknowledged,
@@ -108,6 +116,7 @@ pub struct Receiver {
     name: &'static str,
     told: Told,
     answer: Arc<Mutex<Answer>>,
+    known: Arc<Mutex<Known>>,
     _server: MockServer,
 }
 
@@ -115,15 +124,22 @@ impl Receiver {
     pub async fn start(name: &'static str, clock: Clock, told: Told, crash: Crash) -> Self {
         let server = MockServer::start().await;
         let answer = Arc::new(Mutex::new(Answer::Accept));
-        let responder = Responder { name, clock, told: told.clone(), answer: Arc::clone(&answer) };
+        let known = Arc::new(Mutex::new(None));
+        let shared = (Arc::clone(&answer), Arc::clone(&known));
+        let responder = Responder { name, clock, told: told.clone(), answer: shared.0, known: shared.1 };
         Mock::given(any()).respond_with(responder).mount(&server).await;
         let network = Proxy::start(*server.address(), crash).await;
-        Self { network, name, told, answer, _server: server }
+        Self { network, name, told, answer, known, _server: server }
     }
 
     /// Answers this from now on.
     pub fn answer_with(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
+    }
+
+    /// Knows this secret and no other: whoever comes with another one is answered so.
+    pub fn knows(&self, secret: &str, otherwise: Answer) {
+        *self.known.lock().unwrap() = Some((secret.to_owned(), otherwise));
     }
 
     /// Answers everything with this status.
@@ -165,13 +181,23 @@ struct Responder {
     clock: Clock,
     told: Told,
     answer: Arc<Mutex<Answer>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Respond for Responder {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let body: Value = request.body_json().expect("a message is JSON");
-        let answer = *self.answer.lock().unwrap();
-        self.told.note(self.message(&body, answer == Answer::Accept));
+        let refused = self.known.lock().unwrap().as_ref().and_then(|(secret, otherwise)| {
+            let token = request.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let shown = [request.url.path(), token, body["routing_key"].as_str().unwrap_or_default()];
+            (!shown.iter().any(|shown| shown.contains(secret.as_str()))).then_some(*otherwise)
+        });
+        let answer = refused.unwrap_or(*self.answer.lock().unwrap());
+        // Slack is asked whose token it is, or given a message without text: nobody sees either.
+        let is_silent = self.name == "slack" && body["text"].as_str().unwrap_or_default().is_empty();
+        if !is_silent {
+            self.told.note(self.message(&body, answer == Answer::Accept));
+        }
         match answer {
             Answer::Accept if self.name == "pagerduty" => ResponseTemplate::new(202).set_body_json(
                 json!({"status": "success", "message": "Event processed", "dedup_key": body["dedup_key"]}),
@@ -179,6 +205,8 @@ impl Respond for Responder {
             Answer::Accept if request.url.path().starts_with("/api/") => ResponseTemplate::new(200).set_body_json(
                 json!({"ok": true, "channel": "C024BE91L", "ts": self.clock.now().as_second().to_string()}),
             ),
+            // Source: <https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>, "Handling errors".
+            Answer::Accept if is_silent => ResponseTemplate::new(400).set_body_string("no_text"),
             Answer::Accept => ResponseTemplate::new(200).set_body_string("ok"),
             Answer::Refuse(status, body) => ResponseTemplate::new(status).set_body_string(body),
             Answer::Throttle(seconds) => ResponseTemplate::new(429)

@@ -12,7 +12,7 @@ use monitoring_aws::interactions::{Answer, Interactions, Request};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::{JournalItem, Store};
-use monitoring_core::alert::{AlertChange, ChangeState};
+use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
 use monitoring_core::catalogue::Catalogue;
 use monitoring_core::incident::{Fact, Incident, IncidentId};
 use serde_json::Value;
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::messages;
+use crate::parameters::Parameters;
 use crate::proxy::{Crash, Proxy};
 use crate::receiver::{Kind, Message, Receiver, Told};
 use crate::senders::{PAGERDUTY_SECRET, SLACK_SECRET};
@@ -30,12 +31,19 @@ const ENVIRONMENT: &str = "production";
 /// Noon of a Monday, on a minute on which the cycle compares alerts with incidents.
 const START: &str = "2026-11-23T12:00:00Z";
 
+/// The path of the webhook, which is its secret.
+const SLACK_WEBHOOK: &str = "/services/T024BE7LD/B024BE91L/XXXXXXXXXXXXXXXXXXXXXXXX";
+
 pub struct World {
     pub clock: Clock,
     /// The way from the functions to the tables.
     pub dynamodb: Proxy,
     pub slack: Receiver,
     pub pagerduty: Receiver,
+    /// Whoever waits for the heartbeat, outside the account.
+    pub heartbeat: Receiver,
+    /// Where the secrets are, if not in the settings.
+    pub parameters: Parameters,
     /// Telemetry, topics and the queue.
     pub outside: Surroundings,
     pub catalogue: Catalogue,
@@ -59,6 +67,10 @@ pub struct Options {
     pub slack_bot: bool,
     /// Slack's messages have buttons.
     pub buttons: bool,
+    /// Somebody waits for a heartbeat.
+    pub heartbeat: bool,
+    /// The settings name parameters, and the secrets are in Parameter Store.
+    pub parameters: bool,
     /// How long a request to a receiver or to the tables may take.
     pub patience: Duration,
 }
@@ -70,6 +82,8 @@ impl Default for Options {
             engines: Engines::All,
             slack_bot: false,
             buttons: false,
+            heartbeat: false,
+            parameters: false,
             patience: Duration::from_secs(8),
         }
     }
@@ -111,17 +125,25 @@ impl World {
         let dynamodb = Proxy::start(address, crash.clone()).await;
         let slack = Receiver::start("slack", clock.clone(), told.clone(), crash.clone()).await;
         let pagerduty = Receiver::start("pagerduty", clock.clone(), told.clone(), crash.clone()).await;
-        let mut settings = vec![
-            ("PAGERDUTY_INTEGRATION_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
-            ("PAGERDUTY_EVENTS_URL", format!("{}/v2/enqueue", pagerduty.network.url())),
-            (
-                "SLACK_WEBHOOK_URL",
-                format!("{}/services/T024BE7LD/B024BE91L/XXXXXXXXXXXXXXXXXXXXXXXX", slack.network.url()),
-            ),
-        ];
+        let heartbeat = Receiver::start("heartbeat", clock.clone(), told.clone(), crash.clone()).await;
+        let parameters = Parameters::start().await;
+        let mut settings = vec![("PAGERDUTY_EVENTS_URL", format!("{}/v2/enqueue", pagerduty.network.url()))];
+        let mut secret = |setting: &'static str, value: String| {
+            if options.parameters {
+                parameters.put(setting, &value);
+                settings.push((setting, format!("ssm:{}", Parameters::name(setting))));
+            } else {
+                settings.push((setting, value));
+            }
+        };
+        secret("PAGERDUTY_INTEGRATION_KEY", "0123456789abcdef0123456789abcdef".to_owned());
+        secret("SLACK_WEBHOOK_URL", format!("{}{SLACK_WEBHOOK}", slack.network.url()));
         if options.slack_bot {
-            settings.push(("SLACK_BOT_TOKEN", "xoxb-0123456789abcdef".to_owned()));
+            secret("SLACK_BOT_TOKEN", "xoxb-0123456789abcdef".to_owned());
             settings.push(("SLACK_API_URL", format!("{}/api", slack.network.url())));
+        }
+        if options.heartbeat {
+            settings.push(("HEARTBEAT_URL", format!("{}/ping", heartbeat.network.url())));
         }
         if options.buttons {
             settings.push(("INTERACTIONS_URL", "https://interactions.example.com".to_owned()));
@@ -129,7 +151,7 @@ impl World {
         let settings: Settings = settings.into_iter().collect();
         let endpoints = Endpoints::from_settings(&settings);
         let http = Http::new(Timeouts { connect: Duration::from_secs(2), request: options.patience });
-        let channels = Channels::new(http.clone(), Secrets::new(settings, None), endpoints);
+        let channels = Channels::new(http.clone(), Secrets::new(settings, Some(parameters.aws(&http))), endpoints);
         Self {
             outside: Surroundings::new(clock.clone(), told.clone()),
             client: Engine::client(&dynamodb.url(), &http),
@@ -138,6 +160,8 @@ impl World {
             dynamodb,
             slack,
             pagerduty,
+            heartbeat,
+            parameters,
             catalogue: options.catalogue,
             engines: options.engines,
             told,
@@ -298,6 +322,23 @@ impl World {
 
     pub async fn resolve(&self, id: &IncidentId, by: &str) {
         self.send(messages::command("resolve", id.as_str(), by)).await.answered();
+    }
+
+    /// Silences whatever fits, for so many minutes. Returns the silence's id.
+    pub async fn silence(&self, wanted: &Value, minutes: u32) -> String {
+        let answer = self.send(messages::silence(wanted, minutes)).await.answered();
+        let note = answer.notes.first().expect("a silence is noted");
+        note.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// The daily event.
+    pub async fn daily(&self) -> Response {
+        self.send(messages::daily()).await.answered()
+    }
+
+    /// The latest incident of a group.
+    pub async fn latest(&self, group: &str) -> Option<Incident> {
+        self.store().latest(&GroupKey::named(group)).await.unwrap()
     }
 
     /// The tables, past every fault.

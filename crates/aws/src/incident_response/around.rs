@@ -25,13 +25,16 @@ impl<O: Outside> Responder<O> {
     }
 
     /// How things stand around the incident that a decision is about.
-    pub(super) async fn around(&self, decision: &Decision, now: Timestamp) -> Around {
+    ///
+    /// The decision was made as if nothing held anything back, so whether a storm stands for it is known from `before` only.
+    pub(super) async fn around(&self, before: Option<&Incident>, decision: &Decision, now: Timestamp) -> Around {
         let Some(incident) = &decision.incident else { return Around::default() };
         let opens = decision.entries.first().is_some_and(|entry| matches!(entry.fact, Fact::Opened { .. }));
+        let folded = before.is_some_and(|incident| matches!(incident.held, Some(Hold::Storm { .. })));
         let (silences, parents, storm) = futures_util::join!(
             self.store.silences(now),
             self.parents(&incident.group),
-            self.storm(incident, opens, now)
+            self.storm(incident, opens, folded, now)
         );
         let mut around = Around { parents, ..Around::default() };
         match silences {
@@ -82,10 +85,10 @@ impl<O: Outside> Responder<O> {
         &self,
         incident: &Incident,
         opens: bool,
+        folded: bool,
         now: Timestamp,
     ) -> Result<(Option<IncidentId>, bool), StoreError> {
         let group = GroupKey::named(STORM);
-        let folded = matches!(incident.held, Some(Hold::Storm { .. }));
         // What the suite says of itself is never one of many.
         if incident.group == group || incident.group == GroupKey::suite() || !(opens || folded) {
             return Ok((None, false));

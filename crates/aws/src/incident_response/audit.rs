@@ -54,14 +54,17 @@ impl<O: Outside> Responder<O> {
             return Some(finding);
         }
         match self.store.pending_effects(id).await {
-            Ok(effects) => stuck(&effects, now).map(|effect| {
-                let PendingEffect { effect, due_at, .. } = effect;
-                format!(
+            Ok(effects) => {
+                let PendingEffect { effect, due_at, .. } = stuck(&effects, now)?;
+                let finding = format!(
                     "message {} of {id} for {} was due at {due_at}, and is not sent",
                     effect.number,
                     effect.channel()
-                )
-            }),
+                );
+                // Sent now, and the finding says that it was not.
+                self.perform_logged(id, now).await;
+                Some(finding)
+            }
             Err(error) => Some(format!("the messages of {id} cannot be read: {error}")),
         }
     }

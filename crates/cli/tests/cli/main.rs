@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may fail like the tests")]
 
 mod catalogue;
+mod explain;
 mod interactions;
 mod oncall;

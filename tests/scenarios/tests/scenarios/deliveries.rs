@@ -252,3 +252,72 @@ async fn a_bot_keeps_one_message_of_an_incident_up_to_date() {
     assert_eq!(methods, ["chat.postMessage", "chat.update", "chat.postMessage"]);
     assert!(world.slack.network.seen()[2].body.contains("thread_ts"));
 }
+
+/// A page by Slack's bot meets this once, and is told by the minute.
+async fn a_bot_meets(answer: Answer) -> World {
+    let world = World::with(Options { slack_bot: true, ..Options::default() }).await;
+    world.slack.answer_with(answer);
+    world.breach("ResponseTime", 4000.0).await;
+    world.slack.recover();
+    world.wait(1.minute()).await;
+    world
+}
+
+#[tokio::test]
+async fn an_error_inside_a_200_is_an_error() {
+    let world = a_bot_meets(Answer::Refuse(200, r#"{"ok":false,"error":"internal_error"}"#)).await;
+    assert_eq!(world.pages(), ["0:00 email SEV3", "0:01 slack SEV3"], "it may work later, and does");
+    let world = a_bot_meets(Answer::Refuse(200, r#"{"ok":false,"error":"channel_not_found"}"#)).await;
+    assert_eq!(world.pages(), ["0:00 email SEV3", "0:00 pagerduty SEV3"], "it never will");
+}
+
+#[tokio::test]
+async fn a_bot_waits_when_it_is_asked_to_and_tries_again_after_an_error() {
+    for answer in [Answer::Throttle(30), Answer::Refuse(500, "")] {
+        let world = a_bot_meets(answer).await;
+        assert_eq!(world.pages(), ["0:00 email SEV3", "0:01 slack SEV3"], "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_reset_is_tried_again() {
+    let world = World::new().await;
+    world.slack.network.arm(before(1), Fault::Drop);
+    world.breach("ResponseTime", 4000.0).await;
+    world.wait(1.minute()).await;
+    assert_eq!(world.pages(), ["0:00 email SEV3", "0:01 slack SEV3"]);
+}
+
+#[tokio::test]
+async fn topics_that_are_not_well_are_tried_again_or_passed_by() {
+    for (retryable, expected) in [(true, ["0:01 email SEV4"]), (false, ["0:00 slack SEV4"])] {
+        let world = World::new().await;
+        world.outside.topics_down(retryable);
+        world.send(scenarios::messages::from_sns(&scenarios::messages::by_hand("CacheHitRate", 50.0))).await.answered();
+        world.outside.topics_up();
+        world.wait(1.minute()).await;
+        assert_eq!(world.pages(), expected);
+    }
+}
+
+/// A secret was changed; whoever comes with the old one is answered so, and the new one is read at once.
+#[tokio::test]
+async fn a_secret_that_is_refused_is_read_anew() {
+    for (slack_bot, setting, new, refusal) in [
+        (false, "PAGERDUTY_INTEGRATION_KEY", "fedcba9876543210fedcba9876543210", Answer::Refuse(403, "")),
+        (true, "SLACK_BOT_TOKEN", "xoxb-fedcba9876543210", Answer::Refuse(401, "")),
+    ] {
+        let world = World::with(Options { slack_bot, parameters: true, ..Options::default() }).await;
+        let id = world.breach("ResponseTime", 6000.0).await;
+        world.resolve(&id, "alice").await;
+        let receiver = if slack_bot { &world.slack } else { &world.pagerduty };
+        receiver.knows(new, refusal);
+        world.parameters.put(setting, new);
+        let reads = world.parameters.reads().await;
+
+        world.advance(1.minute());
+        world.breach("ResponseTime", 6000.0).await;
+        assert_eq!(world.pages()[2..], ["0:01 pagerduty SEV2", "0:01 slack SEV2"], "{setting}");
+        assert_eq!(world.parameters.reads().await, reads + 1, "{setting}: once");
+    }
+}

@@ -199,3 +199,27 @@ async fn a_hand_off_between_two_levels_calls_the_next_person() {
     world.skip(59.minutes()).await;
     assert_eq!(world.pages().len(), 5);
 }
+
+/// A SEV1's acknowledgement is relied on for four times its escalation time of 15 minutes.
+#[tokio::test]
+async fn an_acknowledgement_that_nothing_follows_goes_stale_and_is_paged_anew() {
+    let world = World::new().await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    world.wait(1.minute()).await;
+    world.acknowledge(&id, "alice").await;
+    world.skip(30.minutes()).await;
+    let note = serde_json::json!({ "command": "note", "incident_id": id, "by": "alice", "text": "still looking" });
+    world.send(note).await.answered();
+
+    // An hour from the note, and not from the acknowledgement.
+    world.skip(59.minutes()).await;
+    assert_eq!(world.pages().len(), 2);
+    world.skip(1.minute()).await;
+    assert_eq!(world.pages()[2..], ["1:31 pagerduty SEV1", "1:31 slack SEV1"]);
+    let page = &world.pagerduty.accepted(Kind::Page)[1];
+    assert_eq!(page.key, Some(format!("{id}/1.1")));
+    assert!(page.text.contains("alice acknowledged it, and was not heard of for too long"), "{}", page.text);
+    // Nobody is on it, so the next level is called in its time.
+    world.skip(5.minutes()).await;
+    assert_eq!(world.pages()[4..], ["1:36 pagerduty SEV1", "1:36 slack SEV1"]);
+}

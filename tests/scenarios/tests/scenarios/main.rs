@@ -10,6 +10,8 @@ mod deliveries;
 mod escalation;
 mod flood;
 mod interactions;
+mod noise;
 mod order;
 mod outages;
 mod recovery;
+mod watching;

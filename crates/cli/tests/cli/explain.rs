@@ -1,0 +1,86 @@
+//! `monitorctl explain` and `monitorctl silences`, over the folder of a local run.
+
+use tempfile::TempDir;
+
+use crate::catalogue::{monitorctl, stderr, stdout};
+
+/// A folder in which the error rate is 15 %, and its incident.
+fn an_incident() -> (TempDir, String) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join(".monitorctl")).unwrap();
+    let payload = r#"{"Records":[{"Sns":{"Message":"{\"metric_name\":\"ErrorRate\",\"current_value\":15.0}"}}]}"#;
+    let answer = run(&directory, &["--json", "invoke", "incident-response", "--terminal", "--payload", payload], 0);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let id = answer["incidents"][0]["id"].as_str().unwrap().to_owned();
+    (directory, id)
+}
+
+/// What a command answers; it must end with this code.
+#[track_caller]
+fn run(directory: &TempDir, arguments: &[&str], code: i32) -> String {
+    let output = monitorctl(directory.path(), arguments);
+    assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+    if code == 0 { stdout(&output) } else { stderr(&output) }
+}
+
+#[test]
+fn an_incident_is_explained_by_its_id_its_alert_and_its_metric() {
+    let (directory, id) = an_incident();
+    for what in [id.as_str(), "error-rate", "ErrorRate"] {
+        let said = run(&directory, &["explain", what], 0);
+        for expected in [
+            id.as_str(),
+            "It began as a SEV1",
+            "Level 1 was called by pagerduty and slack",
+            "pagerduty accepted the page at",
+            "Now nobody has acknowledged it; level 2 is called at",
+        ] {
+            assert!(said.contains(expected), "{what} does not say {expected:?}: {said}");
+        }
+        assert_eq!(said.contains("Rule error-rate watches ErrorRate"), what != id, "{said}");
+    }
+    let before = run(&directory, &["explain", &id, "--at", "2024-10-14T00:00:00Z"], 0);
+    assert_eq!(before, format!("{id} did not exist yet.\n"));
+    let before = run(&directory, &["explain", "ErrorRate", "--at", "2024-10-14T00:00:00Z"], 0);
+    assert!(before.contains("No incident had it."), "{before}");
+}
+
+#[test]
+fn what_cannot_be_explained_is_refused() {
+    let (directory, _) = an_incident();
+    for (arguments, code, expected) in [
+        (&["explain", "ErorRate"][..], 1, "ErorRate is no incident, no rule and no metric; did you mean ErrorRate?"),
+        (&["explain", "CacheLookups"], 1, "no rule watches CacheLookups, so nobody is ever paged for it"),
+        (&["explain", "ErrorRate", "--at", "noon"], 2, "--at noon is no time"),
+        (&["explain", "ErrorRate", "--data", "gone"], 2, "there is no gone"),
+    ] {
+        let said = run(&directory, arguments, code);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn a_silence_is_made_listed_and_ended() {
+    let (directory, _) = an_incident();
+    assert_eq!(run(&directory, &["silences", "list"], 0), "no silences\n");
+    let add = ["silences", "add", "--group", "cost*", "--minutes", "60", "--why", "known", "--by", "alice"];
+    let added = run(&directory, &add, 0);
+    let id = added.split_whitespace().next().unwrap();
+    assert!(added.starts_with("SIL-") && added.contains("is in force until"), "{added}");
+    let listed = run(&directory, &["silences", "list"], 0);
+    assert!(listed.starts_with(id) && listed.contains("never used"), "{listed}");
+    assert!(listed.contains("\n  group cost*\n  by alice: known\n"), "{listed}");
+
+    let ended = run(&directory, &["silences", "end", id, "--by", "alice", "--terminal"], 0);
+    assert_eq!(ended, format!("{id} has ended\n"));
+    assert_eq!(run(&directory, &["silences", "list"], 0), "no silences\n");
+    let all = run(&directory, &["silences", "list", "--all"], 0);
+    assert!(all.contains("over, never used") && all.contains("by alice: known (ended by alice)"), "{all}");
+    let again = run(&directory, &["silences", "end", id, "--by", "alice"], 1);
+    assert!(again.contains(&format!("no silence {id} is in force")), "{again}");
+
+    let without = run(&directory, &["silences", "add", "--group", "api"], 2);
+    assert!(without.contains("say why"), "{without}");
+    let long = [&add[..5], &["1441", "--why", "known"]].concat();
+    assert!(run(&directory, &long, 1).contains("from a minute to 1 d"));
+}
