@@ -9,7 +9,7 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::clock::Clock;
-use crate::proxy::{Crash, Proxy};
+use crate::proxy::{Calls, Crash, Proxy};
 
 /// What a receiver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,12 +112,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub async fn start(name: &'static str, clock: Clock, told: Told, crash: Crash) -> Self {
+    pub async fn start(name: &'static str, clock: Clock, told: Told, calls: Calls, crash: Crash) -> Self {
         let server = MockServer::start().await;
         let answer = Arc::new(Mutex::new(Answer::Accept));
         let responder = Responder { name, clock, told: told.clone(), answer: Arc::clone(&answer) };
         Mock::given(any()).respond_with(responder).mount(&server).await;
-        let network = Proxy::start(*server.address(), crash).await;
+        let network = Proxy::start(*server.address(), calls, crash).await;
         Self { network, name, told, answer, _server: server }
     }
 

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::messages;
-use crate::proxy::{Crash, Proxy};
+use crate::proxy::{Calls, Crash, Proxy};
 use crate::receiver::{Kind, Message, Receiver, Told};
 use crate::senders::{PAGERDUTY_SECRET, SLACK_SECRET};
 use crate::surroundings::Surroundings;
@@ -36,6 +36,8 @@ pub struct World {
     pub dynamodb: Proxy,
     pub slack: Receiver,
     pub pagerduty: Receiver,
+    /// Everything that the functions call, numbered together.
+    pub calls: Calls,
     /// Telemetry, topics and the queue.
     pub outside: Surroundings,
     pub catalogue: Catalogue,
@@ -105,12 +107,13 @@ impl World {
         let clock = Clock::at(START.parse().unwrap());
         let told = Told::default();
         let crash: Crash = watch::Sender::new(0).into();
+        let calls = Calls::default();
         let engine =
             Engine::start(None, &options.catalogue.service, ENVIRONMENT).await.expect("the tables can be served");
         let address = engine.endpoint().trim_start_matches("http://").parse().unwrap();
-        let dynamodb = Proxy::start(address, crash.clone()).await;
-        let slack = Receiver::start("slack", clock.clone(), told.clone(), crash.clone()).await;
-        let pagerduty = Receiver::start("pagerduty", clock.clone(), told.clone(), crash.clone()).await;
+        let dynamodb = Proxy::start(address, calls.clone(), crash.clone()).await;
+        let slack = Receiver::start("slack", clock.clone(), told.clone(), calls.clone(), crash.clone()).await;
+        let pagerduty = Receiver::start("pagerduty", clock.clone(), told.clone(), calls.clone(), crash.clone()).await;
         let mut settings = vec![
             ("PAGERDUTY_INTEGRATION_KEY", "0123456789abcdef0123456789abcdef".to_owned()),
             ("PAGERDUTY_EVENTS_URL", format!("{}/v2/enqueue", pagerduty.network.url())),
@@ -131,7 +134,8 @@ impl World {
         let http = Http::new(Timeouts { connect: Duration::from_secs(2), request: options.patience });
         let channels = Channels::new(http.clone(), Secrets::new(settings, None), endpoints);
         Self {
-            outside: Surroundings::new(clock.clone(), told.clone()),
+            outside: Surroundings::new(clock.clone(), told.clone(), calls.clone(), crash.clone()),
+            calls,
             client: Engine::client(&dynamodb.url(), &http),
             tables: Engine::client(&engine.endpoint(), &Http::new(Timeouts::default())),
             clock,
