@@ -13,3 +13,4 @@ mod interactions;
 mod order;
 mod outages;
 mod recovery;
+mod ticks;
