@@ -122,7 +122,8 @@ async fn sixteen_writers_on_one_incident_at_once_lose_nothing() {
             tokio::spawn(async move {
                 let event = match number % 4 {
                     0 => {
-                        from_sns(&world.fires(["response-time", "traffic-absent"][number / 8], "critical", world.now()))
+                        let (rule, level) = [("response-time", "critical"), ("traffic-absent", "absent")][number / 8];
+                        from_sns(&world.fires(rule, level, world.now()))
                     }
                     1 => tick(world.now()),
                     _ => {
