@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::messages;
-use crate::proxy::{Fault, Point, Request, after, before};
+use crate::proxy::{Fault, Request, after, before};
 use crate::receiver::Kind;
 use crate::senders::press;
 use crate::world::{Invocation, Options, World};
@@ -94,7 +94,7 @@ async fn sweep_with(story: Story, fault: Fault) {
     let (total, swept) = (calls.len(), points.len());
     let expected = std::sync::Arc::new(expected);
     let mut missed = 0;
-    let mut worlds = JoinSet::new();
+    let mut worlds: JoinSet<bool> = JoinSet::new();
     for (nth, is_after) in points {
         if worlds.len() >= WORLDS {
             missed += worlds.join_next().await.map_or(0, |told| usize::from(!told.unwrap()));
