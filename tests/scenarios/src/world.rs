@@ -1,5 +1,6 @@
 //! The world of a story.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -76,6 +77,8 @@ impl Default for Options {
         }
     }
 }
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What became of an invocation.
 #[derive(Debug)]
@@ -202,13 +205,16 @@ impl World {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         let monitor =
             Monitor::new(store, self.outside.clone(), self.catalogue.clone(), self.engines, ENVIRONMENT.to_owned());
-        self.unless_crashed(monitor.cycle(self.now())).await
+        let cycle: Boxed<'_, Report> = Box::pin(monitor.cycle(self.now()));
+        self.unless_crashed(cycle).await
     }
 
     /// Gives an event to incident-response.
     pub async fn send(&self, event: Value) -> Invocation {
         let responder = self.responder();
-        match self.unless_crashed(responder.handle(&event, self.now())).await {
+        // Boxed, so that the types of stories stay shallow.
+        let handled: Boxed<'_, Result<Response, HandleError>> = Box::pin(responder.handle(&event, self.now()));
+        match self.unless_crashed(handled).await {
             Some(Ok(response)) => Invocation::Answered(response),
             Some(Err(error)) => Invocation::Failed(error),
             None => Invocation::Crashed,
