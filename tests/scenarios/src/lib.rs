@@ -16,6 +16,7 @@ pub mod proxy;
 pub mod receiver;
 pub mod senders;
 pub mod surroundings;
+pub mod sweep;
 pub mod world;
 
 pub use jiff::ToSpan;

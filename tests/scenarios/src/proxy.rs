@@ -70,9 +70,16 @@ impl Point {
 /// A request that passed, or was to pass.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Of `DynamoDB`, else the last part of the path.
+    /// Of `DynamoDB`, else the last part of the path, else the topic.
     pub operation: String,
     pub body: String,
+}
+
+impl Request {
+    /// Whether it changes nothing.
+    pub fn is_read(&self) -> bool {
+        matches!(self.operation.as_str(), "GetItem" | "Query" | "BatchGetItem")
+    }
 }
 
 impl fmt::Debug for Request {
@@ -87,9 +94,56 @@ pub struct Proxy {
     plan: Arc<Plan>,
 }
 
+/// The outside calls of a world in the order in which they happen, whoever they go to: each proxy notes its requests
+/// here, and the topics what is published. One point counts across them all.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<Mutex<CallState>>);
+
+#[derive(Debug, Default)]
+struct CallState {
+    seen: Vec<Request>,
+    armed: Option<(Point, Fault, usize)>,
+    struck: Option<Request>,
+}
+
+impl Calls {
+    /// Does this to one call.
+    pub fn arm(&self, point: Point, fault: Fault) {
+        self.0.lock().unwrap().armed = Some((point, fault, 0));
+    }
+
+    /// The call that it was done to.
+    pub fn struck(&self) -> Option<Request> {
+        self.0.lock().unwrap().struck.clone()
+    }
+
+    /// What was called so far, faults included.
+    pub fn seen(&self) -> Vec<Request> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap().seen.len()
+    }
+
+    /// Notes a call, and says what happens to it: before, or after.
+    pub fn note(&self, request: &Request) -> Option<(bool, Fault)> {
+        let mut state = self.0.lock().unwrap();
+        state.seen.push(request.clone());
+        let (point, fault, count) = state.armed.as_mut().filter(|(point, ..)| point.matches(request))?;
+        *count += 1;
+        let struck = point.nth.is_none_or(|nth| nth == *count).then_some((point.after, *fault));
+        if struck.is_some() {
+            state.struck = Some(request.clone());
+        }
+        struck
+    }
+}
+
 #[derive(Debug)]
 struct Plan {
     state: Mutex<State>,
+    calls: Calls,
     crash: Crash,
     stalled: Notify,
     /// How stalled requests go on; each release is a new generation.
@@ -111,11 +165,11 @@ enum Release {
 }
 
 impl Proxy {
-    pub async fn start(upstream: SocketAddr, crash: Crash) -> Self {
+    pub async fn start(upstream: SocketAddr, calls: Calls, crash: Crash) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (released, _) = watch::channel((0, Release::GoOn));
-        let plan = Arc::new(Plan { state: Mutex::default(), crash, stalled: Notify::new(), released });
+        let plan = Arc::new(Plan { state: Mutex::default(), calls, crash, stalled: Notify::new(), released });
         let shared = Arc::clone(&plan);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -182,8 +236,9 @@ impl Proxy {
 impl Plan {
     /// Notes a request, and says what happens to it: before, and after.
     fn note(&self, request: Request) -> Option<(bool, Fault)> {
+        let called = self.calls.note(&request);
         let mut state = self.state.lock().unwrap();
-        let mut struck = state.down.then_some((false, Fault::Drop));
+        let mut struck = called.or(state.down.then_some((false, Fault::Drop)));
         for (point, fault, count) in &mut state.armed {
             if point.matches(&request) {
                 *count += 1;

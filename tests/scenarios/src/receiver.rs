@@ -9,7 +9,7 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use crate::clock::Clock;
-use crate::proxy::{Crash, Proxy};
+use crate::proxy::{Calls, Crash, Proxy};
 
 /// What a receiver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,14 +121,14 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub async fn start(name: &'static str, clock: Clock, told: Told, crash: Crash) -> Self {
+    pub async fn start(name: &'static str, clock: Clock, told: Told, calls: Calls, crash: Crash) -> Self {
         let server = MockServer::start().await;
         let answer = Arc::new(Mutex::new(Answer::Accept));
         let known = Arc::new(Mutex::new(None));
         let shared = (Arc::clone(&answer), Arc::clone(&known));
         let responder = Responder { name, clock, told: told.clone(), answer: shared.0, known: shared.1 };
         Mock::given(any()).respond_with(responder).mount(&server).await;
-        let network = Proxy::start(*server.address(), crash).await;
+        let network = Proxy::start(*server.address(), calls, crash).await;
         Self { network, name, told, answer, known, _server: server }
     }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::messages::envelope;
+use crate::proxy::{Calls, Crash, Fault, Request};
 use crate::receiver::Told;
 
 /// How many messages an event source mapping hands out at once.
@@ -32,6 +33,8 @@ pub enum Reading {
 pub struct Surroundings {
     clock: Clock,
     told: Told,
+    calls: Calls,
+    crash: Crash,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -62,13 +65,22 @@ struct Queued {
 pub struct Batch(Vec<Queued>);
 
 impl Surroundings {
-    pub fn new(clock: Clock, told: Told) -> Self {
-        Self { clock, told, inner: Arc::default() }
+    pub fn new(clock: Clock, told: Told, calls: Calls, crash: Crash) -> Self {
+        Self { clock, told, calls, crash, inner: Arc::default() }
+    }
+
+    /// What a network does to a call of a topic.
+    async fn strike(&self, fault: Fault) -> Result<(), PublishError> {
+        if fault == Fault::Crash {
+            self.crash.send_modify(|count| *count += 1);
+            std::future::pending::<()>().await;
+        }
+        Err(PublishError { retryable: true, reason: "the connection broke".to_owned() })
     }
 
     /// Without a story around them.
     pub fn alone(now: Timestamp) -> Self {
-        Self::new(Clock::at(now), Told::default())
+        Self::new(Clock::at(now), Told::default(), Calls::default(), tokio::sync::watch::Sender::new(0).into())
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -222,6 +234,20 @@ impl Outside for Surroundings {
     }
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
+        let struck = self.calls.note(&Request { operation: topic.to_owned(), body: publication.body.clone() });
+        if let Some((false, fault)) = struck {
+            self.strike(fault).await?;
+        }
+        self.accept(topic, publication)?;
+        if let Some((true, fault)) = struck {
+            self.strike(fault).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Surroundings {
+    fn accept(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         let losing = {
             let mut inner = self.inner();
             if let Some(error) = &inner.topics_down {

@@ -1,5 +1,6 @@
 //! The world of a story.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::messages;
 use crate::parameters::Parameters;
-use crate::proxy::{Crash, Proxy};
+use crate::proxy::{Calls, Crash, Proxy};
 use crate::receiver::{Kind, Message, Receiver, Told};
 use crate::senders::{PAGERDUTY_SECRET, SLACK_SECRET};
 use crate::surroundings::Surroundings;
@@ -44,6 +45,8 @@ pub struct World {
     pub heartbeat: Receiver,
     /// Where the secrets are, if not in the settings.
     pub parameters: Parameters,
+    /// Everything that the functions call, numbered together.
+    pub calls: Calls,
     /// Telemetry, topics and the queue.
     pub outside: Surroundings,
     pub catalogue: Catalogue,
@@ -89,6 +92,8 @@ impl Default for Options {
     }
 }
 
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// What became of an invocation.
 #[derive(Debug)]
 pub enum Invocation {
@@ -119,13 +124,14 @@ impl World {
         let clock = Clock::at(START.parse().unwrap());
         let told = Told::default();
         let crash: Crash = watch::Sender::new(0).into();
+        let calls = Calls::default();
         let engine =
             Engine::start(None, &options.catalogue.service, ENVIRONMENT).await.expect("the tables can be served");
         let address = engine.endpoint().trim_start_matches("http://").parse().unwrap();
-        let dynamodb = Proxy::start(address, crash.clone()).await;
-        let slack = Receiver::start("slack", clock.clone(), told.clone(), crash.clone()).await;
-        let pagerduty = Receiver::start("pagerduty", clock.clone(), told.clone(), crash.clone()).await;
-        let heartbeat = Receiver::start("heartbeat", clock.clone(), told.clone(), crash.clone()).await;
+        let dynamodb = Proxy::start(address, calls.clone(), crash.clone()).await;
+        let slack = Receiver::start("slack", clock.clone(), told.clone(), calls.clone(), crash.clone()).await;
+        let pagerduty = Receiver::start("pagerduty", clock.clone(), told.clone(), calls.clone(), crash.clone()).await;
+        let heartbeat = Receiver::start("heartbeat", clock.clone(), told.clone(), calls.clone(), crash.clone()).await;
         let parameters = Parameters::start().await;
         let mut settings = vec![("PAGERDUTY_EVENTS_URL", format!("{}/v2/enqueue", pagerduty.network.url()))];
         let mut secret = |setting: &'static str, value: String| {
@@ -153,7 +159,8 @@ impl World {
         let http = Http::new(Timeouts { connect: Duration::from_secs(2), request: options.patience });
         let channels = Channels::new(http.clone(), Secrets::new(settings, Some(parameters.aws(&http))), endpoints);
         Self {
-            outside: Surroundings::new(clock.clone(), told.clone()),
+            outside: Surroundings::new(clock.clone(), told.clone(), calls.clone(), crash.clone()),
+            calls,
             client: Engine::client(&dynamodb.url(), &http),
             tables: Engine::client(&engine.endpoint(), &Http::new(Timeouts::default())),
             clock,
@@ -222,13 +229,16 @@ impl World {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         let monitor =
             Monitor::new(store, self.outside.clone(), self.catalogue.clone(), self.engines, ENVIRONMENT.to_owned());
-        self.unless_crashed(monitor.cycle(self.now())).await
+        let cycle: Boxed<'_, Report> = Box::pin(monitor.cycle(self.now()));
+        self.unless_crashed(cycle).await
     }
 
     /// Gives an event to incident-response.
     pub async fn send(&self, event: Value) -> Invocation {
         let responder = self.responder();
-        match self.unless_crashed(responder.handle(&event, self.now())).await {
+        // Boxed, so that the types of stories stay shallow.
+        let handled: Boxed<'_, Result<Response, HandleError>> = Box::pin(responder.handle(&event, self.now()));
+        match self.unless_crashed(handled).await {
             Some(Ok(response)) => Invocation::Answered(response),
             Some(Err(error)) => Invocation::Failed(error),
             None => Invocation::Crashed,

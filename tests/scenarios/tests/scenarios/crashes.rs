@@ -1,9 +1,9 @@
 //! What happens when a function dies half-way.
 
-use monitoring_aws::store::Store;
-use monitoring_core::incident::IncidentId;
-use scenarios::proxy::Point;
-use scenarios::{Fault, Kind, ToSpan, World, after, before, messages};
+use monitoring_core::catalogue::Storm;
+use scenarios::sweep::Step::{At, Command, Cycle, Daily, Fires, Meanwhile, Press, Recovers, Silence, Tick};
+use scenarios::sweep::{Step, Story, sweep, sweep_broken};
+use scenarios::{Answer, Fault, Kind, Options, ToSpan, World, after, before};
 
 #[tokio::test]
 async fn what_was_committed_and_not_sent_is_sent_by_the_next_tick() {
@@ -45,147 +45,145 @@ async fn what_was_sent_and_not_noted_is_sent_again_with_the_same_key() {
     assert_eq!(world.pagerduty.keys(Kind::Page), [world.the_incident().await.id.as_str()]);
 }
 
-/// The key of a page of group `api` that could not be recorded.
-const GROUP_KEY: &str = "ai-nutritionist/api";
-
-/// Everything that may be asked of a story in which one alert fires and something dies: an incident, a page on each
-/// channel, and nothing left to do.
-async fn all_is_well(world: &World, what: &str) {
-    let incidents = world.incidents().await;
-    assert_eq!(incidents.len(), 1, "{what}: {incidents:#?}");
-    let id: &IncidentId = &incidents[0].id;
-    // A record that came again joins the key of a page that may have gone out without a record.
-    let came_again = incidents[0].unrecorded_key.is_some();
-    let keys = world.pagerduty.keys(Kind::Page);
-    assert!(keys == [id.as_str()] || came_again && keys == [GROUP_KEY], "{what}: {keys:?}");
-    // Slack has no key by which it could tell a repetition.
-    let slack = world.slack.accepted(Kind::Page).len();
-    assert!((1..=2).contains(&slack), "{what}: {slack} messages at Slack");
-    let store: Store = world.store();
-    assert_eq!(store.pending_effects(id).await.unwrap(), [], "{what}");
-    assert_eq!(world.outside.queued(), 0, "{what}");
+fn bot() -> Options {
+    Options { slack_bot: true, ..Options::default() }
 }
 
-/// Each request that this many are, and each moment at it.
-fn points(requests: usize) -> impl Iterator<Item = (Point, String)> {
-    (1..=requests).flat_map(|number| {
-        [(before(number), format!("before request {number}")), (after(number), format!("after request {number}"))]
-    })
+/// A story in a world as it is shipped.
+fn story(name: &'static str, steps: &'static [Step]) -> Story {
+    Story { name, options: Options::default, steps }
+}
+
+/// A SEV1: its second level is called after 5 minutes.
+const ERRORS: Step = Fires("error-rate", "critical");
+
+/// A SEV2 of the same group: its second level is called after 15 minutes.
+const SLOW: Step = Fires("response-time", "critical");
+
+/// A SEV3: its second level is called after an hour.
+const SLUGGISH: Step = Fires("response-time", "warning");
+
+const DETECTED: &[Step] = &[ERRORS];
+const NOBODY_ANSWERS: &[Step] = &[ERRORS, At(9), Tick];
+const ACKNOWLEDGED: &[Step] = &[ERRORS, At(4), Command("acknowledge", "api")];
+const RESOLVED: &[Step] = &[ERRORS, At(4), Command("resolve", "api")];
+
+#[tokio::test]
+async fn wherever_it_dies_an_alert_is_paged() {
+    sweep(story("detect and page", DETECTED)).await;
 }
 
 #[tokio::test]
-async fn wherever_incident_response_dies_an_alert_is_paged_once() {
-    let world = World::new().await;
-    world.publish(&world.fires("error-rate", "critical", world.now()));
-    world.deliver().await;
-    all_is_well(&world, "undisturbed").await;
-    let requests = world.dynamodb.count();
-
-    for (point, what) in points(requests) {
-        let world = World::new().await;
-        world.publish(&world.fires("error-rate", "critical", world.now()));
-        world.dynamodb.arm(point, Fault::Crash);
-        assert!(world.deliver().await[0].crashed(), "{what}");
-        // The queue hands it out again after three minutes; a claim has run out before.
-        world.skip(1.minute()).await;
-        world.advance(2.minutes());
-        world.deliver().await;
-        world.tick().await;
-        all_is_well(&world, &what).await;
-    }
+async fn wherever_it_dies_the_second_level_is_called() {
+    sweep(story("nobody acknowledges", NOBODY_ANSWERS)).await;
 }
 
 #[tokio::test]
-async fn wherever_a_connection_to_the_tables_breaks_an_alert_is_paged_once() {
-    let world = World::new().await;
-    world.publish(&world.fires("error-rate", "critical", world.now()));
-    world.deliver().await;
-    let requests = world.dynamodb.count();
-
-    for (point, what) in points(requests) {
-        let world = World::new().await;
-        world.publish(&world.fires("error-rate", "critical", world.now()));
-        world.dynamodb.arm(point, Fault::Drop);
-        world.deliver().await;
-        world.skip(1.minute()).await;
-        world.advance(2.minutes());
-        world.deliver().await;
-        world.tick().await;
-        // What could not be recorded was paged without a record, by a key that is not an incident's.
-        let incidents = world.incidents().await;
-        assert_eq!(incidents.len(), 1, "{what}: {incidents:#?}");
-        let id = &incidents[0].id;
-        let mut keys = world.pagerduty.keys(Kind::Page);
-        keys.sort();
-        assert!(keys.iter().all(|key| key == GROUP_KEY || key == id.as_str()), "{what}: {keys:?}");
-        // Somebody was paged, and whatever was opened is closed with the incident.
-        world.resolve(id, "alice").await;
-        let mut closed = world.pagerduty.keys(Kind::Resolved);
-        closed.sort();
-        assert!(!keys.is_empty() && keys.iter().all(|key| closed.contains(key)), "{what}: {keys:?} {closed:?}");
-        assert_eq!(world.store().pending_effects(id).await.unwrap(), [], "{what}");
-        assert_eq!(world.outside.queued(), 0, "{what}");
-    }
-}
-
-/// An incident of a SEV1, a minute before its second level is called.
-async fn four_minutes_into_a_sev1() -> (World, IncidentId) {
-    let world = World::new().await;
-    let id = world.breach("ErrorRate", 15.0).await;
-    world.advance(4.minutes());
-    (world, id)
-}
-
-/// Runs two more ticks, by which every claim has run out.
-async fn the_rest(world: &World) {
-    world.skip(1.minute()).await;
-    world.skip(1.minute()).await;
+async fn wherever_it_dies_an_acknowledgement_counts() {
+    sweep(story("acknowledge", ACKNOWLEDGED)).await;
 }
 
 #[tokio::test]
-async fn wherever_the_tick_dies_the_second_level_is_called() {
-    let (world, _) = four_minutes_into_a_sev1().await;
-    world.advance(1.minute());
-    let passed = world.dynamodb.count();
-    world.tick().await.answered();
-    let requests = world.dynamodb.count() - passed;
-
-    for (point, what) in points(requests) {
-        let (world, id) = four_minutes_into_a_sev1().await;
-        world.advance(1.minute());
-        world.dynamodb.arm(point, Fault::Crash);
-        assert!(world.tick().await.crashed(), "{what}");
-        the_rest(&world).await;
-        assert_eq!(world.pagerduty.keys(Kind::Page), [id.to_string(), format!("{id}/2.0")], "{what}");
-        assert!((2..=3).contains(&world.slack.accepted(Kind::Page).len()), "{what}");
-        assert_eq!(world.store().pending_effects(&id).await.unwrap(), [], "{what}");
-    }
+async fn wherever_it_dies_a_command_resolves() {
+    sweep(story("resolve by command", RESOLVED)).await;
 }
 
 #[tokio::test]
-async fn wherever_a_command_dies_it_is_carried_out_whole_or_not_at_all() {
-    for (command, kind) in [("acknowledge", Kind::Acknowledged), ("resolve", Kind::Resolved)] {
-        let (world, id) = four_minutes_into_a_sev1().await;
-        let passed = world.dynamodb.count();
-        world.send(messages::command(command, id.as_str(), "alice")).await.answered();
-        let requests = world.dynamodb.count() - passed;
+async fn wherever_it_dies_a_recovery_resolves() {
+    sweep(story("recovery resolves", &[SLOW, At(4), Recovers("response-time")])).await;
+}
 
-        for (point, what) in points(requests) {
-            let (world, id) = four_minutes_into_a_sev1().await;
-            world.dynamodb.arm(point, Fault::Crash);
-            assert!(world.send(messages::command(command, id.as_str(), "alice")).await.crashed(), "{command} {what}");
-            the_rest(&world).await;
-            let carried_out = !world.incident(&id).await.needs_acknowledgement();
-            let (told, pages) = (world.pagerduty.keys(kind), world.pagerduty.keys(Kind::Page));
-            if carried_out {
-                assert_eq!((told, pages.len()), (vec![id.to_string()], 1), "{command} {what}");
-                assert!(!world.slack.accepted(kind).is_empty(), "{command} {what}");
-            } else {
-                assert_eq!((told, pages.len()), (vec![], 2), "{command} {what}");
-            }
-            assert_eq!(world.store().pending_effects(&id).await.unwrap(), [], "{command} {what}");
-        }
-    }
+#[tokio::test]
+async fn wherever_it_dies_what_gets_worse_is_paged_anew() {
+    sweep(story("severity rises after acknowledgement", &[SLOW, At(4), Command("acknowledge", "api"), At(8), ERRORS]))
+        .await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_silence_holds_back_and_releases() {
+    sweep(story("a held-back page is released", &[Silence("response-time", 10), At(4), SLUGGISH, At(12), Tick])).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_dependency_holds_back_and_releases() {
+    let steps = &[SLOW, At(4), Fires("revenue", "warning"), At(8), Command("resolve", "api"), At(12), Tick];
+    sweep(story("a dependency holds and releases", steps)).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_stale_acknowledgement_calls_again() {
+    let steps = &[ERRORS, At(4), Command("acknowledge", "api"), At(66), Tick];
+    sweep(story("a stale acknowledgement", steps)).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_the_fallback_is_paged() {
+    const STEPS: &[Step] = &[Meanwhile(slack_is_gone), SLUGGISH];
+    sweep(story("a channel fails and the fallback is paged", STEPS)).await;
+}
+
+fn slack_is_gone(world: &World) {
+    world.slack.answer_with(Answer::Refuse(404, "no_service"));
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_bots_receipt_comes_back() {
+    sweep(Story { options: bot, ..story("a bot's receipt comes back", ACKNOWLEDGED) }).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_signed_button_is_carried_out_once() {
+    let options = || Options { buttons: true, ..Options::default() };
+    sweep(Story { options, ..story("a signed acknowledgement", &[ERRORS, At(4), Press("acknowledge", "api")]) }).await;
+    sweep(Story { options, ..story("a signed silence", &[SLUGGISH, At(4), Press("silence_1h", "api")]) }).await;
+}
+
+/// More than one incident an hour are a storm.
+fn small_cap() -> Options {
+    let mut options = Options::default();
+    options.catalogue.noise.storm = Storm { incidents: 1, within_seconds: 3600 };
+    options
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_storm_is_one_page() {
+    const STEPS: &[Step] = &[
+        SLUGGISH,
+        At(4),
+        Fires("lambda-throttles", "warning"),
+        At(8),
+        Fires("cache-hit-rate", "warning"),
+        At(12),
+        Command("resolve", "lambda"),
+        At(16),
+        Command("resolve", "cache"),
+        Tick,
+    ];
+    sweep(Story { options: small_cap, ..story("a storm", STEPS) }).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_cycle_publishes() {
+    const STEPS: &[Step] = &[Meanwhile(errors_begin), At(1), Cycle, At(2), Cycle, At(3), Cycle];
+    sweep(story("a cycle publishes", STEPS)).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_the_daily_task_tells_of_a_channel() {
+    const STEPS: &[Step] = &[Meanwhile(email_is_wrong), Daily, At(4), Tick];
+    sweep(Story { options: bot, ..story("the daily task", STEPS) }).await;
+}
+
+fn email_is_wrong(world: &World) {
+    world.outside.topic_is_wrong("notify-email", &["nobody has subscribed"]);
+}
+
+#[tokio::test]
+async fn wherever_a_connection_breaks_nobody_is_left_waiting() {
+    sweep_broken(story("detect and page", DETECTED)).await;
+    sweep_broken(story("nobody acknowledges", NOBODY_ANSWERS)).await;
+    sweep_broken(story("acknowledge", ACKNOWLEDGED)).await;
+    sweep_broken(story("resolve by command", RESOLVED)).await;
 }
 
 /// The error rate rises at the start of the world, so that it fires in the cycle of minute 3.
@@ -226,27 +224,4 @@ async fn a_topic_that_is_down_gets_the_change_when_it_is_up_again() {
     world.outside.topics_up();
     world.fast_forward(1.minute()).await;
     assert_eq!(world.pages(), ["0:05 pagerduty SEV1", "0:05 slack SEV1"]);
-}
-
-#[tokio::test]
-async fn wherever_the_cycle_dies_an_alert_is_paged_once() {
-    let world = World::new().await;
-    errors_begin(&world);
-    world.fast_forward(2.minutes()).await;
-    world.advance(1.minute());
-    let passed = world.dynamodb.count();
-    world.cycle().await;
-    let requests = world.dynamodb.count() - passed;
-    assert_eq!(requests, 3, "alerts are read, one is written, and marked as published");
-
-    for (point, what) in points(requests) {
-        let world = World::new().await;
-        errors_begin(&world);
-        world.fast_forward(2.minutes()).await;
-        world.advance(1.minute());
-        world.dynamodb.arm(point, Fault::Crash);
-        assert!(world.try_cycle().await.is_none(), "{what}");
-        world.fast_forward(1.minute()).await;
-        all_is_well(&world, &what).await;
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use monitoring_core::incident::Status;
-use scenarios::messages::by_hand;
+use scenarios::messages::{by_hand, command, from_sns, tick};
 use scenarios::{Fault, Invocation, Kind, ToSpan, World, every};
 
 #[tokio::test]
@@ -109,4 +109,43 @@ async fn a_store_that_fails_one_group_gives_back_the_records_of_that_group_only(
     assert_eq!(world.incidents().await.len(), 3);
     assert_eq!(world.outside.queued(), 0);
     assert!(world.incidents().await.iter().all(|incident| incident.status == Status::Detected));
+}
+
+#[tokio::test]
+async fn sixteen_writers_on_one_incident_at_once_lose_nothing() {
+    let world = Arc::new(World::new().await);
+    let id = world.breach("ErrorRate", 15.0).await;
+    world.advance(5.minutes());
+    let functions: Vec<_> = (0..16)
+        .map(|number| {
+            let (world, id) = (Arc::clone(&world), id.clone());
+            tokio::spawn(async move {
+                let event = match number % 4 {
+                    0 => {
+                        let (rule, level) = [("response-time", "critical"), ("traffic-absent", "absent")][number / 8];
+                        from_sns(&world.fires(rule, level, world.now()))
+                    }
+                    1 => tick(world.now()),
+                    _ => {
+                        let mut note = command("note", id.as_str(), "alice");
+                        note["text"] = format!("note {number:02}").into();
+                        note
+                    }
+                };
+                world.send(event).await.answered()
+            })
+        })
+        .collect();
+    for function in functions {
+        function.await.unwrap();
+    }
+    let incident = world.the_incident().await;
+    assert_eq!(incident.alerts.len(), 3);
+    let facts = format!("{:?}", world.facts(&id).await);
+    for number in (0..16).filter(|number| number % 4 > 1) {
+        let note = format!("note {number:02}");
+        assert_eq!(facts.matches(&note).count(), 1, "{note}: {facts}");
+    }
+    assert_eq!(world.pages()[2..], ["0:05 pagerduty SEV1", "0:05 slack SEV1"]);
+    assert_eq!(world.store().pending_effects(&id).await.unwrap(), []);
 }

@@ -15,3 +15,4 @@ mod order;
 mod outages;
 mod recovery;
 mod watching;
+mod ticks;

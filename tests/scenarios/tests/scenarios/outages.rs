@@ -114,3 +114,41 @@ async fn an_incident_of_a_newer_version_is_left_as_it_is_and_still_pages() {
     assert_eq!(incidents[0].title, "Incidents are not attended to");
     assert_eq!(world.pages()[4..], ["1:01 pagerduty SEV2", "1:01 slack SEV2"]);
 }
+
+#[tokio::test]
+async fn the_store_is_down_for_twenty_minutes_and_everything_catches_up() {
+    let world = World::new().await;
+    let api = world.breach("ErrorRate", 15.0).await;
+    world.wait(1.minute()).await;
+
+    world.dynamodb.down();
+    // One of the same group, one of another, and one that would be held back if the table could be read.
+    world.publish(&by_hand("ResponseTime", 6000.0));
+    world.publish(&by_hand("LambdaThrottles", 60.0));
+    world.publish(&by_hand("Revenue", 10.0));
+    let command = scenarios::messages::command("acknowledge", api.as_str(), "alice");
+    for _ in 0..20 {
+        world.wait(1.minute()).await;
+        assert!(matches!(world.send(command.clone()).await, Invocation::Failed(_)));
+    }
+    assert_eq!(world.outside.queued(), 3);
+    let unrecorded = ["api", "business", "lambda"].map(|group| format!("ai-nutritionist/{group}"));
+    let mut keys = world.pagerduty.keys(Kind::Page);
+    keys.sort();
+    assert_eq!(keys, [&[api.to_string()], &unrecorded[..]].concat());
+
+    world.dynamodb.up();
+    world.wait(3.minutes()).await;
+    assert_eq!(world.outside.queued(), 0);
+    let incidents = world.incidents().await;
+    let groups: Vec<&str> = incidents.iter().map(|incident| incident.group.as_str()).collect();
+    assert_eq!(groups.len(), 3, "{groups:?}");
+    assert!(world.pagerduty.keys(Kind::Page).contains(&format!("{api}/2.0")), "the escalation is late, and not lost");
+    for incident in &incidents {
+        world.resolve(&incident.id, "alice").await;
+        assert_eq!(world.store().pending_effects(&incident.id).await.unwrap(), []);
+    }
+    let closed = world.pagerduty.keys(Kind::Resolved);
+    let open: Vec<String> = world.pagerduty.keys(Kind::Page).into_iter().filter(|key| !closed.contains(key)).collect();
+    assert_eq!(open, Vec::<String>::new(), "{closed:?}");
+}
