@@ -217,7 +217,8 @@ pub fn diagnose(input: &Input) -> Diagnosis {
 /// Whether everything is as usual: nothing stands out, or what does is not felt where the alarm was raised.
 fn is_quiet(case: &Case<'_>, ranked: &[Scored]) -> bool {
     let cause = ranked.first().map_or(0.0, |scored| scored.abnormal);
-    let target = case.target.map(|target| {
+    // A target whose alarming metric was not handed in cannot show that it is well.
+    let target = case.target.filter(|target| case.changes.symptom(*target, case.class).is_some()).map(|target| {
         let symptoms = Class::ALL.into_iter().filter_map(|class| case.changes.symptom(target, class));
         symptoms.map(|symptom| symptom.sure).reduce(f64::max)
     });
