@@ -331,10 +331,10 @@ impl Incident {
                     self.beyond.insert(hash_of(key));
                 }
             }
-            Fact::AlertRecovered { key, at } => {
+            Fact::AlertRecovered { key, measured_at } => {
                 if let Some(member) = self.alerts.get_mut(key) {
                     member.state = ChangeState::Ok;
-                    member.at = *at;
+                    member.at = *measured_at;
                 }
             }
             Fact::SeverityRaised { to, title, runbook } => {

@@ -5,7 +5,8 @@
 //! handler whose future is dropped when a chosen request passes. Every invocation has a responder of its own, so nothing
 //! but the tables is remembered between two.
 
-#![allow(clippy::large_futures)]
+#![allow(clippy::large_futures, clippy::struct_excessive_bools, clippy::needless_pass_by_value)]
+#![allow(clippy::print_stdout, reason = "a sweep says how many points it has swept")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a story fails")]
 

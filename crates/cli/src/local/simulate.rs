@@ -134,7 +134,11 @@ impl Simulation {
             }
             "DynamoDBReadUtilization" => 14.0 + 26.0 * load + 2.0 * noise + 70.0 * trouble(TroubleKind::Throttles),
             "DynamoDBWriteUtilization" => 9.0 + 18.0 * load + 2.0 * noise,
-            "DynamoDBReadThrottles" | "DynamoDBWriteThrottles" | "LambdaThrottles" | "SecurityEvents" | "DeadLetters" => 0.0,
+            "DynamoDBReadThrottles"
+            | "DynamoDBWriteThrottles"
+            | "LambdaThrottles"
+            | "SecurityEvents"
+            | "DeadLetters" => 0.0,
             "FailedAuthentications" => (3.0 + 9.0 * load + 2.0 * noise).round().max(0.0),
             "Revenue" => (85.0 + 230.0 * load) * (1.0 + 0.06 * noise) * (1.0 - 0.93 * trouble(TroubleKind::Revenue)),
             "MealPlansGenerated" => {

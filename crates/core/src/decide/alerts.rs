@@ -184,7 +184,7 @@ impl Deciding<'_> {
             }
             Some(_) => {}
         }
-        let fact = Fact::AlertRecovered { key: change.key.clone(), at: change.at };
+        let fact = Fact::AlertRecovered { key: change.key.clone(), measured_at: change.at };
         self.record(fact, &change.reason, Vec::new());
         let Some(incident) = &self.incident else { return String::new() };
         if incident.has_recovered() {

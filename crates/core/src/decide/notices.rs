@@ -3,7 +3,7 @@
 use super::{Deciding, Effect, EffectKind, MAX_REASON};
 use crate::alert::{ChangeState, bounded};
 use crate::catalogue::Via;
-use crate::incident::Member;
+use crate::incident::{Incident, Member};
 use crate::message::{AlertLine, MAX_ALERT_LINES, Notice, NoticeKind};
 use crate::runbook;
 
@@ -12,13 +12,27 @@ impl Deciding<'_> {
     pub(super) fn tell(&mut self, kind: &NoticeKind, why: &str) -> Vec<u32> {
         let Some(incident) = &self.incident else { return Vec::new() };
         let spared = |channel: &str| *kind == NoticeKind::Update && self.paged.contains(channel);
-        let keyed: Vec<(String, Vec<String>)> = incident
+        let mut keyed: Vec<(String, Vec<String>)> = incident
             .pages
             .iter()
             .filter(|(channel, _)| !spared(channel))
             .map(|(channel, _)| (channel.clone(), incident.keys(channel)))
             .collect();
+        keyed.extend(self.unrecorded(incident));
         keyed.into_iter().filter_map(|(channel, keys)| self.notify(&channel, kind.clone(), why, keys)).collect()
+    }
+
+    /// The key that is perhaps open at `PagerDuty` although the incident has no page there: its alert was paged while
+    /// nothing could be recorded, and held back when it was.
+    fn unrecorded(&self, incident: &Incident) -> Option<(String, Vec<String>)> {
+        let key = incident.unrecorded_key.clone()?;
+        let catalogue = self.policy.catalogue;
+        let is_keyed = |name: &str| {
+            catalogue.channels.get(name).is_some_and(|channel| matches!(channel.via, Via::Pagerduty { .. }))
+        };
+        let level = catalogue.policy(incident.severity)?.levels.first()?;
+        let channel = level.channels.iter().find(|name| is_keyed(name) && !incident.pages.contains_key(*name))?;
+        Some((channel.clone(), vec![key]))
     }
 
     /// Plans a message, unless the channel has no use for its kind. Returns the number of the effect.

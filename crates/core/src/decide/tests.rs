@@ -190,9 +190,12 @@ impl Story {
         self.check_fold();
     }
 
-    /// The journal alone gives the head.
+    /// The journal alone gives the head, as it is when it was stored and read again.
     fn check_fold(&self) {
-        let mut entries = self.journal.iter();
+        let stored = serde_json::to_value(&self.journal).unwrap();
+        let journal: Vec<Entry> = serde_json::from_value(stored).unwrap();
+        assert_eq!(journal.len(), self.journal.len());
+        let mut entries = journal.iter();
         let first = entries.next().unwrap();
         let mut folded = Incident::open(self.incident().id.clone(), &first.fact, first.at).unwrap();
         folded.apply(first);

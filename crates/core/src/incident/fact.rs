@@ -49,8 +49,8 @@ pub enum Fact {
     AlertRecovered {
         /// Which.
         key: AlertKey,
-        /// When.
-        at: Timestamp,
+        /// When. Named apart from the entry's own time, beside which it is stored.
+        measured_at: Timestamp,
     },
     /// It got worse.
     SeverityRaised {

@@ -14,5 +14,5 @@ mod noise;
 mod order;
 mod outages;
 mod recovery;
-mod watching;
 mod ticks;
+mod watching;
