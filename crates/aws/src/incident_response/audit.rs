@@ -105,11 +105,18 @@ impl<O: Outside> Responder<O> {
         if !fires(open, &group, STORM) {
             return;
         }
+        let within = SignedDuration::from_secs(i64::from(self.catalogue.noise.storm.within_seconds));
+        let began = open.iter().find(|incident| incident.group == group).map_or(now, |storm| storm.opened_at);
         let folded = open.iter().filter(|incident| matches!(incident.held, Some(Hold::Storm { .. }))).count();
+        // Within its window a storm may go on, and records of it may still be under way.
+        let is_over = folded == 0 && now.duration_since(began) >= within;
+        if folded == 0 && !is_over {
+            return;
+        }
         let title = format!("Storm: {} or more further incidents are open", step_below(folded));
         let reason = format!("{folded} incidents are recorded and not paged one by one");
         let change = AlertChange { group, ..AlertChange::about_the_suite(STORM, &title, &reason, now) };
-        let change = if folded == 0 { change.is_over("every incident that it stood for is resolved") } else { change };
+        let change = if is_over { change.is_over("every incident that it stood for is resolved") } else { change };
         if let Err(error) = self.take_in(change, now).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the storm's count could not be told");
         }

@@ -138,10 +138,10 @@ async fn wherever_it_dies_a_signed_button_is_carried_out_once() {
     sweep(Story { options, ..story("a signed silence", &[SLUGGISH, At(4), Press("silence_1h", "api")]) }).await;
 }
 
-/// More than one incident an hour are a storm.
+/// More than one incident in ten minutes are a storm.
 fn small_cap() -> Options {
     let mut options = Options::default();
-    options.catalogue.noise.storm = Storm { incidents: 1, within_seconds: 3600 };
+    options.catalogue.noise.storm = Storm { incidents: 1, within_seconds: 600 };
     options
 }
 
@@ -149,9 +149,10 @@ fn small_cap() -> Options {
 async fn wherever_it_dies_a_storm_is_one_page() {
     const STEPS: &[Step] = &[
         SLUGGISH,
-        At(4),
+        // Early enough that a record which comes again is still of the same window.
+        At(2),
         Fires("lambda-throttles", "warning"),
-        At(8),
+        At(4),
         Fires("cache-hit-rate", "warning"),
         At(12),
         Command("resolve", "lambda"),

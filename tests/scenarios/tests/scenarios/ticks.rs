@@ -33,7 +33,12 @@ async fn ticks_that_come_late_in_a_bunch_are_one() {
     let alone = without_ticks_for_twenty_minutes().await;
     alone.tick().await.answered();
     let expected = alone.pages();
-    assert_eq!(expected[2..4], ["0:20 pagerduty SEV1", "0:20 slack SEV1"]);
+    // Levels 2 and 3, and the first of the next round; e-mail and SMS are of level 3.
+    let (pagerduty, slack) = ("0:20 pagerduty SEV1", "0:20 slack SEV1");
+    assert_eq!(
+        expected[2..],
+        ["0:20 email SEV1", pagerduty, pagerduty, pagerduty, slack, slack, slack, "0:20 sms SEV1"]
+    );
 
     let world = without_ticks_for_twenty_minutes().await;
     tokio::join!(
