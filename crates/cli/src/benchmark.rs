@@ -15,7 +15,7 @@ pub struct BenchmarkArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Rank the causes of every issue of PetShop (Hardt et al. 2023)
+    /// Rank the causes of every issue of Petshop (Hardt et al. 2023)
     Petshop(petshop::PetshopArgs),
 }
 

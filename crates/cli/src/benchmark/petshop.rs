@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::command::{Exit, OK, pretty, print};
 use data_set::{DataSet, Issue, Scenario};
 
-/// Rank the causes of every issue of PetShop.
+/// Rank the causes of every issue of Petshop.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Reads DATASET/SCENARIO/{graph.csv, noissue/metrics.csv, SPLIT/issue_N/{metrics.csv, target.json}} for every scenario and split
