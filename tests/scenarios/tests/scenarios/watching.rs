@@ -173,7 +173,9 @@ async fn a_channel_fails(name: &str, fails: impl Fn(&World), recovers: impl Fn(&
     assert!(notes.iter().any(|note| note.starts_with(&format!("channel {name}: "))), "{notes:?}");
     let incident = about_the_suite(&world).await;
     assert_eq!(incident.title, format!("Channel {name} would not reach anybody"));
-    let told: Vec<Message> = world.told().into_iter().filter(|message| message.kind == Kind::Page).collect();
+    // The two are told at the same time.
+    let mut told: Vec<Message> = world.told().into_iter().filter(|message| message.kind == Kind::Page).collect();
+    told.sort_by_key(|message| message.channel);
     let by: Vec<&str> = told.iter().map(|message| message.channel).collect();
     assert_eq!(by, told_by);
     assert!(told[0].text.contains(said), "{}", told[0].text);
