@@ -24,9 +24,9 @@ that is there, and writes OUT/SCENARIO/SPLIT/issue_N.json. Where a scenario has 
 The root cause in target.json is not read.
 
 Examples:
-  monitorctl benchmark petshop ../shared/data/petshop --out /tmp/rankings
-  monitorctl benchmark petshop ../shared/data/petshop --out /tmp/rankings --drop-edges 0.2 --seed 7
-  python3 ../shared/tools/petshop_score.py /tmp/rankings --dataset ../shared/data/petshop --split train --scenario low_traffic high_traffic")]
+  monitorctl benchmark petshop ../shared/data/petshop --out rankings
+  monitorctl benchmark petshop ../shared/data/petshop --out rankings --drop-edges 0.2 --seed 7
+  python3 ../shared/tools/petshop_score.py rankings --dataset ../shared/data/petshop --split train --scenario low_traffic high_traffic")]
 pub(super) struct PetshopArgs {
     /// The folder with the scenarios
     dataset: PathBuf,
