@@ -21,7 +21,8 @@ impl<O: Outside> Responder<O> {
     pub(super) fn needs_around(before: Option<&Incident>, decision: &Decision) -> bool {
         let calls = decision.entries.iter().any(|entry| matches!(entry.fact, Fact::Paged { .. } | Fact::Released {}));
         let held = before.is_some_and(|incident| incident.held.is_some());
-        decision.incident.as_ref().is_some_and(Incident::is_open) && (calls || held)
+        // What opens and ends in one batch calls somebody, too.
+        calls || held && decision.incident.as_ref().is_some_and(Incident::is_open)
     }
 
     /// How things stand around the incident that a decision is about.
@@ -72,7 +73,7 @@ impl<O: Outside> Responder<O> {
             return Ok(None);
         };
         let paged = self.store.is_paged(&incident).await?;
-        Ok(Some(Parent { incident: incident.id, group: incident.group, paged }))
+        Ok(Some(Parent { incident: incident.id, group: incident.group, severity: incident.severity, paged }))
     }
 
     /// Boxed, since to decide on the storm is what this is a part of; it ends there, as a storm is part of none.

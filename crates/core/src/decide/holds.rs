@@ -36,6 +36,8 @@ pub struct Parent {
     pub incident: IncidentId,
     /// Its group.
     pub group: GroupKey,
+    /// How bad it is.
+    pub severity: Severity,
     /// Whether a receiver has accepted a page of it.
     pub paged: bool,
 }
@@ -82,8 +84,10 @@ impl Deciding<'_> {
     }
 
     fn held_by_parent(&self, incident: &Incident) -> Option<(Hold, String)> {
-        let parent = self.policy.around.parents.iter().find(|parent| parent.paged && parent.incident != incident.id)?;
-        let Parent { incident, group, .. } = parent;
+        // Whoever was called for something milder was not called for this.
+        let covers =
+            |parent: &&Parent| parent.paged && parent.severity >= incident.severity && parent.incident != incident.id;
+        let Parent { incident, group, .. } = self.policy.around.parents.iter().find(covers)?;
         let reason = format!("{group}, which it depends on, has {incident}, which was paged and is open");
         Some((Hold::Parent { incident: incident.clone(), group: group.clone() }, reason))
     }

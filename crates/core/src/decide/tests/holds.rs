@@ -22,7 +22,7 @@ fn silence(story: &Story, rule: &str, minutes: i64) -> Silence {
 
 fn parent(paged: bool) -> Parent {
     let incident = IncidentId::parse("INC-9").unwrap();
-    Parent { incident, group: GroupKey::named("database"), paged }
+    Parent { incident, group: GroupKey::named("database"), severity: Sev1, paged }
 }
 
 #[test]
@@ -128,6 +128,14 @@ fn a_parent_whose_page_nobody_accepted_holds_nothing_back() {
     story.around.parents = vec![parent(false)];
     story.fires("a", Sev3);
     story.said(&["slack page 1.0 INC", "email page 1.0 INC"]);
+}
+
+#[test]
+fn a_milder_parent_holds_nothing_back() {
+    let mut story = Story::new();
+    story.around.parents = vec![Parent { severity: Sev3, ..parent(true) }];
+    story.fires("a", Sev2);
+    story.said(&["pagerduty page 1.0 INC", "slack page 1.0 INC"]);
 }
 
 #[test]
