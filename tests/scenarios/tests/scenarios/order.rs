@@ -1,5 +1,6 @@
 //! Events that are old, late, repeated, or in the wrong order.
 
+use monitoring_aws::store::Commit;
 use monitoring_core::incident::Status;
 use scenarios::messages::by_hand;
 use scenarios::{Fault, Kind, ToSpan, World, before};
@@ -87,4 +88,18 @@ async fn a_message_without_a_time_of_its_own_is_as_old_as_it_is_at_the_queue() {
         assert_eq!(world.outside.queued(), 0);
         assert_eq!(world.the_incident().await.status, Status::Resolved, "{message}");
     }
+}
+
+/// The journal's keys would refuse a second entry of the same number; the head is to refuse by itself.
+#[tokio::test]
+async fn a_head_is_written_only_on_the_version_that_was_read() {
+    let world = World::new().await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    let before = world.incident(&id).await;
+    let mut after = before.clone();
+    after.version += 1;
+    let commit = Commit { before: Some(&before), after: &after, entries: &[], effects: &[], once: None };
+    world.store().commit(commit).await.unwrap();
+    let second = world.store().commit(commit).await.unwrap_err();
+    assert!(second.is_conflict(), "{second}");
 }
