@@ -161,21 +161,12 @@ async fn publish<P: Outside>(
         // A promotional message, the default, is sent when it is cheap; this one must be sent now.
         attributes.insert("AWS.SNS.SMS.SMSType".to_owned(), "Transactional".to_owned());
     }
-    let publication = Publication { subject, body, attributes };
-    match outside.publish(topic, &publication).await {
-        Ok(()) => Ok(Receipt::Accepted { thread: None }),
-        Err(error) => {
-            let kind =
-                if error.retryable { DeliveryErrorKind::Retry { after: None } } else { DeliveryErrorKind::Permanent };
-            Err(DeliveryError { kind, reason: bounded(&format!("topic {topic}: {}", error.reason), MAX_REASON_BYTES) })
-        }
-    }
+    publish_to(outside, topic, &Publication { subject, body, attributes }).await?;
+    Ok(Receipt::Accepted { thread: None })
 }
 
-async fn publish_text<P: Outside>(outside: &P, topic: &str, subject: &str, body: &str) -> Result<(), DeliveryError> {
-    let publication =
-        Publication { subject: Some(subject.to_owned()), body: body.to_owned(), attributes: BTreeMap::new() };
-    outside.publish(topic, &publication).await.map_err(|error| {
+async fn publish_to<P: Outside>(outside: &P, topic: &str, publication: &Publication) -> Result<(), DeliveryError> {
+    outside.publish(topic, publication).await.map_err(|error| {
         let kind =
             if error.retryable { DeliveryErrorKind::Retry { after: None } } else { DeliveryErrorKind::Permanent };
         DeliveryError { kind, reason: bounded(&format!("topic {topic}: {}", error.reason), MAX_REASON_BYTES) }

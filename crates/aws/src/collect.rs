@@ -135,6 +135,10 @@ impl Aws {
         })
     }
 
+    fn topic_arn(&self, topic: &str) -> String {
+        format!("{}{topic}{}", self.topic_arn_prefix, self.topic_suffix)
+    }
+
     /// The configured time-outs, but for how long an answer may take.
     fn timeouts(&self, answer: Duration) -> TimeoutConfig {
         let configured = self.config.timeout_config().map(TimeoutConfig::to_builder).unwrap_or_default();
@@ -193,12 +197,10 @@ impl Outside for Aws {
     }
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
-        let arn = format!("{}{topic}{}", self.topic_arn_prefix, self.topic_suffix);
-        sns::publish(self.sns(), &arn, publication).await
+        sns::publish(self.sns(), &self.topic_arn(topic), publication).await
     }
 
     async fn check_topic(&self, topic: &str, sms: bool) -> Result<Vec<String>, String> {
-        let arn = format!("{}{topic}{}", self.topic_arn_prefix, self.topic_suffix);
-        sns::check(self.sns(), &arn, sms).await
+        sns::check(self.sns(), &self.topic_arn(topic), sms).await
     }
 }

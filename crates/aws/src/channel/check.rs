@@ -4,8 +4,8 @@ use monitoring_core::catalogue::{Channel, Via};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{Attempt, Channels, DeliveryError, publish_text};
-use crate::outside::Outside;
+use super::{Attempt, Channels, DeliveryError, publish_to};
+use crate::outside::{Outside, Publication};
 
 /// The setting of the address that the heartbeat goes to.
 const HEARTBEAT_URL: &str = "HEARTBEAT_URL";
@@ -111,7 +111,11 @@ impl Channels {
                     Ok(true)
                 }
             }
-            Via::Email { topic } => publish_text(outside, topic, subject, &lines.join("\n")).await.map(|()| true),
+            Via::Email { topic } => {
+                let publication =
+                    Publication { subject: Some(subject.to_owned()), body: lines.join("\n"), ..Publication::default() };
+                publish_to(outside, topic, &publication).await.map(|()| true)
+            }
             Via::Pagerduty { .. } | Via::Sms { .. } => Ok(false),
         }
     }

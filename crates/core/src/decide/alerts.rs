@@ -81,10 +81,10 @@ impl Deciding<'_> {
             let worse = change.severity > member.severity;
             if member.state == ChangeState::Firing && !worse {
                 // What is sent by hand or was not recognised has no time but that of its coming.
-                let news = change.origin == Origin::Suite && Member::of(change, known).title != member.title;
-                if news {
-                    let (key, member) = (change.key.clone(), Member::of(change, known));
-                    self.record(Fact::AlertFired { key, member }, &change.reason, Vec::new());
+                let told = Member::of(change, known);
+                if change.origin == Origin::Suite && told.title != member.title {
+                    let fact = Fact::AlertFired { key: change.key.clone(), member: told };
+                    self.record(fact, &change.reason, Vec::new());
                     self.told.push(change.title.clone());
                     return "still firing, and there is more to say of it".to_owned();
                 }

@@ -2,7 +2,6 @@
 
 use super::{Action, Command, Deciding, MAX_REASON};
 use crate::alert::bounded;
-use crate::escalation::NextPage;
 use crate::incident::{Fact, Status};
 use crate::message::NoticeKind;
 
@@ -78,9 +77,7 @@ impl Deciding<'_> {
 
     fn reopen(&mut self, by: &str, reason: &str) -> String {
         self.record(Fact::Reopened { by: by.to_owned() }, reason, Vec::new());
-        let Some(incident) = &self.incident else { return String::new() };
-        let page = NextPage { level: 1, round: incident.escalation.round + 1, started_at: self.now, due_at: self.now };
-        self.page(&page, &format!("reopened by {by}"), &[]);
+        self.page_anew(&format!("reopened by {by}"));
         "reopened and paged".to_owned()
     }
 }

@@ -45,10 +45,15 @@ impl Deciding<'_> {
         if self.hold_back() {
             return why;
         }
-        let Some(incident) = &self.incident else { return why };
-        let page = NextPage { level: 1, round: incident.escalation.round + 1, started_at: self.now, due_at: self.now };
-        self.page(&page, &why, &[]);
+        self.page_anew(&why);
         why
+    }
+
+    /// Calls the first level in a new round that begins now.
+    pub(super) fn page_anew(&mut self, why: &str) {
+        let Some(incident) = &self.incident else { return };
+        let page = NextPage { level: 1, round: incident.escalation.round + 1, started_at: self.now, due_at: self.now };
+        self.page(&page, why, &[]);
     }
 
     /// When an acknowledgement of now is relied on no longer, if nothing more is heard.
