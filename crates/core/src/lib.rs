@@ -7,6 +7,8 @@
 
 pub mod metric;
 
+pub mod chart;
+
 pub mod formula;
 
 pub mod catalogue;
