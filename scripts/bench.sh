@@ -17,7 +17,8 @@ Usage: scripts/bench.sh [--runs N] [--strict]
 Builds the functions in release mode and prints one table of what the suite
 costs, beside its goals: start to the first poll of the Runtime API (against a
 hello world), first useful invocation, peak memory, zip size, calls of a cycle
-over 500 metrics, and the time to evaluate 100,000 series.
+over 500 metrics, the time to evaluate 100,000 series, from an SNS record to the
+page that PagerDuty has accepted, and for a storm of 10,000 alerts.
 
   --runs N  starts of each function (default: 25)
   --strict  exit with 1 when a goal is exceeded
@@ -59,6 +60,17 @@ evaluation_row() {
   [[ $printed =~ $pattern ]] || fail "the example bench_rules of crates/core printed no median: $printed"
   row "evaluation, 100,000 series of 5 points" "${BASH_REMATCH[1]} ms (${BASH_REMATCH[2]}-${BASH_REMATCH[3]})" \
     "<= 25 ms" "${BASH_REMATCH[1]}" "<=" 25
+}
+
+# The tables and the receivers are in the same process, on loopback.
+incident_rows() {
+  local printed=$1 page='first page.*median ([0-9.]+) ms, least ([0-9.]+) ms, most ([0-9.]+) ms'
+  local storm='batches of 10 of one group[^:]*: ([0-9.]+) s'
+  [[ $printed =~ $page ]] || fail "the example bench_incidents of tests/scenarios printed no median: $printed"
+  row "SNS record to the first page accepted" "${BASH_REMATCH[1]} ms (${BASH_REMATCH[2]}-${BASH_REMATCH[3]})" \
+    "< 15 ms" "${BASH_REMATCH[1]}" "<" 15
+  [[ $printed =~ $storm ]] || fail "the example bench_incidents of tests/scenarios printed no storm: $printed"
+  row "storm of 10,000 alerts of 100 groups" "${BASH_REMATCH[1]} s" "< 5 s" "${BASH_REMATCH[1]}" "<" 5
 }
 
 print_table() {
@@ -111,6 +123,7 @@ main() {
   scripts/package.sh --out "$work/zips" monitoring incident-response
   cargo build --release --locked -p monitoring --example hello
   cargo build --release --locked -p monitoring-core --example bench_rules
+  cargo build --release --locked -p scenarios --example bench_incidents
 
   # The very binaries that were zipped: a build by somebody else does not change them meanwhile.
   local function
@@ -131,6 +144,8 @@ main() {
   zip_rows "$work/zips" >>"$work/rows"
   printed=$("$CARGO_TARGET_DIR/release/examples/bench_rules")
   evaluation_row "$printed" >>"$work/rows"
+  printed=$("$CARGO_TARGET_DIR/release/examples/bench_incidents")
+  incident_rows "$printed" >>"$work/rows"
 
   print_table "$work/rows"
   if grep -q $'\tover$' "$work/rows"; then

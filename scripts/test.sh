@@ -188,8 +188,8 @@ main() {
     fi
     work=$(mktemp -d)
 
-    # A development build: it shares what the tests have compiled.
-    step "monitorctl" cargo build --locked -p monitorctl
+    # The tests have built it, too, and with other features of its dependencies: this would compile many of them anew.
+    if [[ $checks == no ]]; then step "monitorctl" cargo build --locked -p monitorctl; fi
     step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json"
     [[ -s $work/catalogue.json ]] ||
       fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"

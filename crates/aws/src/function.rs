@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use jiff::Timestamp;
 use monitoring_core::alert::AlertChange;
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
+use monitoring_core::decide::unrecorded_prefix;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::channel::{Channels, Endpoints};
@@ -71,7 +72,8 @@ impl Function {
 
     /// What people do in Slack and `PagerDuty`.
     pub fn interactions(&self) -> Interactions {
-        Interactions::new(Secrets::new(self.settings.clone(), Some(self.config.clone())))
+        let prefix = unrecorded_prefix(&self.catalogue, &self.environment);
+        Interactions::new(Secrets::new(self.settings.clone(), Some(self.config.clone())), prefix)
     }
 
     /// The way to the incident-response function of the same service and environment.

@@ -9,15 +9,16 @@ mod silences;
 mod unrecorded;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use jiff::Timestamp;
 use monitoring_core::alert::incoming::{self, Context, Incoming, Record};
-use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
+use monitoring_core::alert::{AlertChange, ChangeState, GroupKey, bounded};
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
-use monitoring_core::decide::{Around, Command, Decision, Event, Policy, decide};
+use monitoring_core::decide::{Around, Command, CommandTarget, Decision, Event, Policy, decide, unrecorded_prefix};
 use monitoring_core::incident::{Incident, IncidentId};
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +33,10 @@ const MAX_CONFLICTS: u32 = 40;
 
 /// How many groups or incidents are worked on at the same time.
 const CONCURRENCY: usize = 8;
+
+/// How long a tick begins to attend to what is due, and again how long it begins to audit: with the last of each, well
+/// within the function's 30 seconds.
+const TICK_BUDGET: Duration = Duration::from_secs(8);
 
 /// How many events one transaction takes: each may write a journal entry or two, and `DynamoDB` takes 100 writes.
 const MAX_EVENTS: usize = 20;
@@ -122,10 +127,12 @@ impl<O: Outside> Responder<O> {
 
     /// Takes one change in that did not come as an event.
     pub async fn take_in(&self, change: AlertChange, now: Timestamp) -> Result<Vec<Touched>, HandleError> {
-        match self.change(change.clone(), now).await {
+        // What is said of the suite is said again until it is recorded, so it may have been paged without a record.
+        let again = [(Record { again: true, ..Record::alone(None, None) }, change)];
+        match self.group(&again[0].1.group, &again, now).await {
             Ok(touched) => Ok(touched),
             Err(error) => {
-                self.page_unrecorded(&[Self::alone(change)], &error, now).await;
+                self.page_unrecorded(&again, &error, now).await;
                 Err(error.into())
             }
         }
@@ -258,21 +265,28 @@ impl<O: Outside> Responder<O> {
         }
     }
 
-    /// Decides, with what is around the incident where the decision would call somebody.
+    /// Decides; where that would call somebody, with what is around the incident; where that still would, as part of a storm
+    /// if there is one: what anything else holds back is not counted for it.
     async fn decide(&self, before: Option<&Incident>, events: &[Event], now: Timestamp) -> Decision {
         let (catalogue, environment) = (&self.catalogue, self.environment.as_str());
-        let decision = decide(Policy { catalogue, environment, around: Around::NOTHING }, before, events, now);
-        if !Self::needs_around(before, &decision) {
-            return decision;
-        }
+        let with = |around: &Around| decide(Policy { catalogue, environment, around }, before, events, now);
+        let decision = with(Around::NOTHING);
+        let Some(incident) = Self::concerned_by_others(before, &decision) else { return decision };
         // Boxed, and so with no type of its own in those of the callers, which are deep enough.
-        let around: BoxFuture<'_, Around> = Box::pin(self.around(before, &decision, now));
-        let around = around.await;
-        decide(Policy { catalogue, environment, around: &around }, before, events, now)
+        let around: BoxFuture<'_, Around> = Box::pin(self.around(incident, now));
+        let mut around = around.await;
+        let decision = with(&around);
+        let Some(incident) = Self::one_more_call(before, &decision) else { return decision };
+        let storm: BoxFuture<'_, Option<IncidentId>> = Box::pin(self.storm(before, incident, now));
+        around.storm = storm.await;
+        if around.storm.is_some() { with(&around) } else { decision }
     }
 
     async fn command(&self, command: Command, now: Timestamp) -> Result<Response, HandleError> {
-        let id = command.incident.clone();
+        let id = match &command.target {
+            CommandTarget::Incident(id) => id.clone(),
+            CommandTarget::UnrecordedKey(key) => self.incident_of_key(key).await?,
+        };
         let events = [Event::Command(command)];
         let decided = self.decide_and_commit(Target::Incident(&id), &events, now).await.map_err(|error| {
             // Reopening fails on the lock when the group has gone on to another incident.
@@ -293,15 +307,41 @@ impl<O: Outside> Responder<O> {
         Ok(response)
     }
 
+    /// The incident that was paged under this key before it could be recorded.
+    async fn incident_of_key(&self, key: &str) -> Result<IncidentId, HandleError> {
+        let group = key.strip_prefix(&unrecorded_prefix(&self.catalogue, &self.environment)).map(GroupKey::named);
+        let latest = match &group {
+            Some(group) => self.store.latest(group).await?,
+            None => None,
+        };
+        let paged = latest.filter(|incident| incident.unrecorded_key.as_deref() == Some(key));
+        paged.map(|incident| incident.id).ok_or_else(|| {
+            let key = bounded(key, 80);
+            HandleError::Refused(format!(
+                "what was paged as {key} is not recorded yet; see `monitorctl incidents list`"
+            ))
+        })
+    }
+
     /// The minute tick: everything that is due, whoever left it undone.
+    ///
+    /// Begins nothing more after [`TICK_BUDGET`]: what is left is the next tick's, and there is time for the audit.
     pub async fn tick(&self, now: Timestamp) -> Result<Response, StoreError> {
+        let began = Instant::now();
         let due = self.store.due(now).await?;
+        let total = due.len();
         let attended = stream::iter(due)
+            .take_while(|_| std::future::ready(began.elapsed() < TICK_BUDGET))
             .map(|id| async move { (self.attend(&id, now).await, id) })
             .buffer_unordered(CONCURRENCY)
             .collect::<Vec<_>>()
             .await;
         let mut response = Response::default();
+        if attended.len() < total {
+            let left = total - attended.len();
+            tracing::warn!(left, "more was due than one tick attends to");
+            response.notes.push(format!("{left} of {total} incidents that were due are left to the next tick"));
+        }
         for (outcome, id) in attended {
             match outcome {
                 Ok(Some(decided)) => merge(&mut response.incidents, decided),
@@ -346,7 +386,7 @@ impl<O: Outside> Responder<O> {
 }
 
 fn event_of(record: &Record, change: AlertChange) -> Event {
-    if record.receive_count > 1 { Event::AlertAgain(change) } else { Event::Alert(change) }
+    if record.again { Event::AlertAgain(change) } else { Event::Alert(change) }
 }
 
 /// Which incident to decide on.

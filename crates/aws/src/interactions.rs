@@ -70,15 +70,18 @@ type Unheard = (Answer, &'static str);
 #[derive(Debug)]
 pub struct Interactions {
     secrets: Secrets,
+    /// What the keys begin with under which the suite pages what it cannot record.
+    unrecorded_prefix: String,
     slack: SigningSecret,
     pagerduty: SigningSecret,
 }
 
 impl Interactions {
     /// A handler that trusts whoever signs with one of these two secrets. One that is not set refuses its sender.
-    pub fn new(secrets: Secrets) -> Self {
+    /// `unrecorded_prefix` is that of [`monitoring_core::decide::unrecorded_prefix`].
+    pub fn new(secrets: Secrets, unrecorded_prefix: String) -> Self {
         let slack = SigningSecret::new(SLACK_SIGNING_SECRET);
-        Self { secrets, slack, pagerduty: SigningSecret::new(PAGERDUTY_WEBHOOK_SECRET) }
+        Self { secrets, unrecorded_prefix, slack, pagerduty: SigningSecret::new(PAGERDUTY_WEBHOOK_SECRET) }
     }
 
     /// Handles the event of a Lambda function URL. `invoke` gives a command to incident-response, without waiting until it
@@ -107,7 +110,8 @@ impl Interactions {
             Err(unheard) => return refuse(unheard),
         };
         let text = |name: &str| command.get(name).and_then(Value::as_str).map(str::to_owned);
-        let (incident, name, by) = (text("incident_id"), text("command"), text("by"));
+        let incident = text("incident_id").or_else(|| text("unrecorded_key"));
+        let (name, by) = (text("command"), text("by"));
         match invoke(command).await {
             Ok(()) => {
                 tracing::info!(incident, command = name, by, "given to incident-response");
@@ -129,7 +133,7 @@ impl Interactions {
         };
         match secret.judge(&self.secrets, &signed, now).await {
             Verdict::Genuine if request.path == "/slack" => slack::command(request, &signed),
-            Verdict::Genuine => pagerduty::command(request),
+            Verdict::Genuine => pagerduty::command(request, &self.unrecorded_prefix),
             Verdict::Refused(why) => Err((Answer::Unsigned, why)),
             Verdict::Unknown => Err((Answer::Unavailable, "the signing secret cannot be read now")),
         }

@@ -1,7 +1,8 @@
 //! The command line: what it takes, how it ends.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -119,14 +120,20 @@ pub fn main() -> ExitCode {
         .map_err(Exit::from)
         .and_then(|runtime| runtime.block_on(run(cli)));
     match outcome {
+        Ok(OK) if UNWRITTEN.load(Ordering::Relaxed) => ExitCode::from(FAILED),
         Ok(code) => ExitCode::from(code),
         Err(Exit { code, error }) => {
             let mut stderr = std::io::stderr().lock();
-            // The chain once, in one line; nobody is left to tell when standard error is closed.
-            let _ = writeln!(stderr, "monitorctl: {error:#}");
+            // The chain once; nobody is left to tell when standard error is closed.
+            let _ = writeln!(stderr, "monitorctl: {}", visible(&format!("{error:#}")));
             ExitCode::from(code)
         }
     }
+}
+
+/// The text without what could move a terminal's cursor: an error quotes what it was given.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 async fn run(cli: Cli) -> Result<u8, Exit> {
@@ -143,10 +150,30 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
     }
 }
 
-/// Writes to standard output. A closed pipe, as with `| head`, is not an error.
+/// Whether something could not be written to standard output.
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Writes to standard output. A closed pipe, as with `| head`, is not an error; a full disk is told, and the process ends
+/// with [`FAILED`].
 pub fn print(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let Err(error) = written else { return };
+    if error.kind() != ErrorKind::BrokenPipe && !UNWRITTEN.swap(true, Ordering::Relaxed) {
+        let _ = writeln!(std::io::stderr(), "monitorctl: cannot write to standard output: {error}");
+    }
+}
+
+/// The name of an environment: what tables and functions end in. Empty is as if it was not given.
+///
+/// # Errors
+/// When it has other characters than small letters, digits and `-`, or more than 20.
+pub fn environment(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.len() <= 20 && text.bytes().all(plain) && !text.starts_with('-') {
+        return Ok(text.to_owned());
+    }
+    Err("an environment is at most 20 of a-z, 0-9 and -, such as staging".to_owned())
 }
 
 /// JSON for standard output: indented, with a newline at the end.

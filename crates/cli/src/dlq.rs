@@ -8,7 +8,7 @@ use monitoring_core::alert::bounded;
 use monitoring_core::catalogue::environment_suffix;
 use serde_json::json;
 
-use crate::command::{Exit, OK, pretty, print};
+use crate::command::{Exit, OK, environment, pretty, print};
 use crate::incidents::show::printable;
 
 /// Look at the dead letters of the deployed suite, and have them tried again.
@@ -35,7 +35,7 @@ struct QueueArgs {
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
     /// The environment
-    #[arg(long, env = "ENVIRONMENT", default_value = "production")]
+    #[arg(long, env = "ENVIRONMENT", default_value = "production", value_parser = environment)]
     environment: String,
     /// The queue, where it is not that of the catalogue's service: `ai-nutritionist-incident-events-dlq`
     #[arg(long, value_name = "NAME")]

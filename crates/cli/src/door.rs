@@ -13,7 +13,7 @@ use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use serde_json::Value;
 
 use crate::catalogue;
-use crate::command::Exit;
+use crate::command::{Exit, environment};
 use crate::local::data::{self, Data, Origin};
 use crate::local::engine::Engine;
 use crate::local::laptop::Telemetry;
@@ -41,7 +41,7 @@ pub struct DoorArgs {
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
     /// The environment: `local` on a laptop and `production` deployed, unless it is named
-    #[arg(long, env = "ENVIRONMENT")]
+    #[arg(long, env = "ENVIRONMENT", value_parser = environment)]
     environment: Option<String>,
     /// The catalogue, as YAML; without it the one that is shipped
     #[arg(long, value_name = "FILE", env = "MONITORING_CATALOGUE")]
@@ -56,14 +56,18 @@ impl DoorArgs {
         self.aws_profile.is_some() || self.region.is_some()
     }
 
+    fn environment<'a>(&'a self, default: &'a str) -> &'a str {
+        self.environment.as_deref().filter(|name| !name.is_empty()).unwrap_or(default)
+    }
+
     /// Refuses a folder in which nothing was run, instead of making one.
     pub fn must_exist(&self) -> Result<(), Exit> {
-        if self.is_deployed() || self.data.is_dir() {
+        if self.is_deployed() || data::tables(&self.data).is_file() {
             return Ok(());
         }
         let folder = self.data.display();
         Err(Exit::usage(anyhow!(
-            "there is no {folder}; start a run with `monitorctl local --simulate`, or name its folder with --data"
+            "there is no run in {folder}; start a run with `monitorctl local --simulate`, or name its folder with --data"
         )))
     }
 }
@@ -164,7 +168,7 @@ impl Door {
 
 impl Local {
     async fn open(args: &DoorArgs, form: Form) -> Result<Self, Exit> {
-        let environment = args.environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
+        let environment = args.environment(DEFAULT_ENVIRONMENT);
         let position = data::position(&args.data)?;
         let origin = position.as_ref().map(|position| position.origin.clone());
         let mut catalogue = match (&args.catalogue, &origin) {
@@ -228,7 +232,7 @@ impl Deployed {
             Some(path) => catalogue::load(path).map_err(Exit::usage)?.0,
             None => catalogue::shipped().context("the shipped catalogue")?,
         };
-        let environment = args.environment.clone().unwrap_or_else(|| "production".to_owned());
+        let environment = args.environment("production").to_owned();
         let http = Http::new(Timeouts::default());
         let config = sdk_config_for(&http, args.aws_profile.as_deref(), args.region.as_deref()).await;
         let store = Store::new(aws_sdk_dynamodb::Client::new(&config), &catalogue.service, &environment);

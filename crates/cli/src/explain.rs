@@ -164,8 +164,9 @@ fn about_alert(alert: &Alert, at: Option<Timestamp>) -> String {
         0 => String::new(),
         count => format!(" {count} changes of it are not published yet."),
     };
-    let since = if at.is_some_and(|at| at < alert.since) { " (after the time that you ask for)" } else { "" };
-    format!("  {} is {state}{reason} since {}{since}.{episode}{waiting}", alert.key, incident::time(alert.since))
+    // Only incidents keep what was: of an alert there is its state of now.
+    let now = if at.is_some() { "Now, and not at the time that you ask for, " } else { "" };
+    format!("  {now}{} is {state}{reason} since {}.{episode}{waiting}", alert.key, incident::time(alert.since))
 }
 
 fn never(rule: &Rule) -> String {
@@ -173,6 +174,6 @@ fn never(rule: &Rule) -> String {
         Engine::Alarm => {
             "The monitoring function has nothing on it: CloudWatch evaluates it where the suite is deployed.".to_owned()
         }
-        Engine::Service => "It was never anything but OK.".to_owned(),
+        Engine::Service => "The monitoring function has never found it anything but OK.".to_owned(),
     }
 }

@@ -26,10 +26,11 @@ use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
 use monitoring_aws::secrets::Settings;
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::Catalogue;
+use monitoring_core::decide::unrecorded_prefix;
 use serde_json::Value;
 
 use crate::catalogue;
-use crate::command::{Exit, INTERRUPTED, OK, print};
+use crate::command::{Exit, INTERRUPTED, OK, environment, print};
 use data::{Data, Origin, Position};
 use engine::Engine;
 use interactions::Listener;
@@ -82,7 +83,7 @@ pub struct LocalArgs {
     #[arg(long, value_name = "PORT")]
     interactions: Option<u16>,
     /// Suffix of the tables, and what messages call the environment
-    #[arg(long, env = "ENVIRONMENT", default_value = DEFAULT_ENVIRONMENT)]
+    #[arg(long, env = "ENVIRONMENT", default_value = DEFAULT_ENVIRONMENT, value_parser = environment)]
     environment: String,
 }
 
@@ -133,15 +134,21 @@ struct Course {
 }
 
 /// Runs the suite.
-pub async fn run(args: LocalArgs, json: bool) -> Result<u8, Exit> {
+pub async fn run(mut args: LocalArgs, json: bool) -> Result<u8, Exit> {
+    if args.environment.is_empty() {
+        DEFAULT_ENVIRONMENT.clone_into(&mut args.environment);
+    }
     let colour = std::io::stdout().is_terminal();
     let story = Story::new(if json { Form::Json } else { Form::People { colour } });
+    let mut catalogue = catalogue_of(&args)?;
     let mut listener = match args.interactions {
-        Some(port) => Some(Listener::open(port, Settings::from_env()).await?),
+        Some(port) => {
+            let prefix = unrecorded_prefix(&catalogue, &args.environment);
+            Some(Listener::open(port, Settings::from_env(), prefix).await?)
+        }
         None => None,
     };
     let data = Data::open(&args.data)?;
-    let mut catalogue = catalogue_of(&args)?;
     let prepared = prepare(&args, &mut catalogue, &data, &story).await?;
     let Prepared { course, start, engine, telemetry, notify } = prepared;
     data.set_endpoint(Some(&engine.endpoint()))?;

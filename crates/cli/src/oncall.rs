@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,7 @@ use monitoring_core::catalogue::{Catalogue, Team};
 use monitoring_core::escalation::schedule::{Stretch, Why, stretch, stretches};
 use serde_json::{Value, json};
 
-use crate::catalogue::{LoadError, load, moment, nearest};
+use crate::catalogue::{LoadError, load, moment, nearest, shipped};
 use crate::command::{Exit, OK, REFUSED, pretty, print};
 
 /// See who is on call.
@@ -48,9 +49,9 @@ struct When {
     /// Instead of now: `2026-12-24T18:00:00Z`, or `2026-12-24 18:00` in the schedule's time zone
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// The catalogue
-    #[arg(long, value_name = "FILE", env = "MONITORING_CATALOGUE", default_value = "monitoring.yaml")]
-    catalogue: PathBuf,
+    /// The catalogue; without it `monitoring.yaml` in this folder, or else the one that is shipped
+    #[arg(long, value_name = "FILE", env = "MONITORING_CATALOGUE")]
+    catalogue: Option<PathBuf>,
 }
 
 impl When {
@@ -67,10 +68,12 @@ impl When {
 /// Runs the command.
 pub fn run(args: &OncallArgs, json: bool) -> Result<u8, Exit> {
     let (Command::Who { when, .. } | Command::Schedule { when, .. }) = &args.command;
-    let catalogue = match load(&when.catalogue) {
-        Ok((catalogue, _)) => catalogue,
-        Err(error @ LoadError::Mistakes(_)) => return Err(Exit { code: REFUSED, error: error.into() }),
-        Err(error @ LoadError::Read { .. }) => return Err(Exit::usage(error)),
+    let here = Some(PathBuf::from("monitoring.yaml")).filter(|path| path.is_file());
+    let catalogue = match when.catalogue.clone().or(here).map(|path| load(&path)) {
+        None => shipped().context("the shipped catalogue")?,
+        Some(Ok((catalogue, _))) => catalogue,
+        Some(Err(error @ LoadError::Mistakes(_))) => return Err(Exit { code: REFUSED, error: error.into() }),
+        Some(Err(error @ LoadError::Read { .. })) => return Err(Exit::usage(error)),
     };
     match &args.command {
         Command::Who { team, when } => who(&catalogue, team.as_deref(), when, json),

@@ -5,10 +5,13 @@ use std::fmt::Write;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use monitoring_core::alert::{STORM, SUITE, UNRECOGNISED};
+use monitoring_core::catalogue::Catalogue;
 use monitoring_core::message::format_seconds;
 use monitoring_core::silence::Silence;
 use serde_json::{Map, Value, json};
 
+use crate::catalogue::nearest;
 use crate::command::{Exit, OK, pretty, print};
 use crate::door::{Door, DoorArgs};
 use crate::incidents::show::printable;
@@ -35,7 +38,7 @@ enum Command {
     Add(AddArgs),
     /// End one before its time; what it held back is paged within a minute
     End {
-        /// `SIL-20261123-0f3a9c1d`
+        /// `SIL-20261123-0f3a9c1d`, or a beginning of it that only one has
         id: String,
         /// Who you are
         #[arg(long, env = "USER", default_value = "monitorctl")]
@@ -60,7 +63,7 @@ struct AddArgs {
     #[arg(long, value_name = "NAME=VALUE")]
     dimension: Vec<String>,
     /// For how long
-    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
     /// Why
     #[arg(long)]
@@ -81,10 +84,10 @@ pub async fn run(args: SilencesArgs, json: bool) -> Result<u8, Exit> {
         Command::List { all, door } => list(all, &door, json).await,
         Command::Add(args) => {
             let event = event(&args)?;
-            send(&args.door, args.incident.as_deref(), event, json).await
+            send(&args.door, &About::of(&args), event, json).await
         }
         Command::End { id, by, door } => {
-            send(&door, None, json!({ "command": "unsilence", "silence_id": id, "by": by }), json).await
+            send(&door, &About::Silence(&id), json!({ "command": "unsilence", "by": by }), json).await
         }
     }
 }
@@ -102,7 +105,11 @@ fn event(args: &AddArgs) -> Result<Value, Exit> {
             let (name, value) = dimension
                 .split_once('=')
                 .ok_or_else(|| Exit::usage(anyhow!("--dimension {dimension} is not of the form NAME=VALUE")))?;
-            dimensions.insert(name, value);
+            if dimensions.insert(name, value).is_some() {
+                return Err(Exit::usage(anyhow!(
+                    "--dimension {name} is given twice, and one alert has one value of it; make a silence for each"
+                )));
+            }
         }
         let mut wanted = Map::new();
         wanted.extend(args.group.as_ref().map(|group| ("group".to_owned(), json!(group))));
@@ -122,17 +129,76 @@ fn event(args: &AddArgs) -> Result<Value, Exit> {
     Ok(Value::Object(event))
 }
 
-async fn send(args: &DoorArgs, incident: Option<&str>, mut event: Value, json: bool) -> Result<u8, Exit> {
+/// What an event is about, as it was named.
+enum About<'a> {
+    Incident(&'a str),
+    Silence(&'a str),
+    Alerts { group: Option<&'a str>, rule: Option<&'a str> },
+}
+
+impl<'a> About<'a> {
+    fn of(args: &'a AddArgs) -> Self {
+        match &args.incident {
+            Some(incident) => Self::Incident(incident),
+            None => Self::Alerts { group: args.group.as_deref(), rule: args.rule.as_deref() },
+        }
+    }
+
+    /// What the event needs of it beside what it has: the whole of an id of which a beginning was given.
+    async fn resolve(&self, door: &Door) -> Result<Option<(&'static str, String)>, Exit> {
+        match self {
+            Self::Incident(text) => {
+                let id = crate::incidents::resolve_id(door, text).await?;
+                Ok(Some(("incident_id", id.to_string())))
+            }
+            Self::Silence(text) => {
+                let silences = door.store().all_silences().await.map_err(anyhow::Error::from)?;
+                let mut fit = silences.iter().filter(|silence| silence.id.starts_with(text)).map(|one| &one.id);
+                match (fit.next(), fit.next()) {
+                    (Some(id), None) => Ok(Some(("silence_id", id.clone()))),
+                    (Some(first), Some(second)) => {
+                        Err(Exit::refused(format!("{text} could be {first}, {second} or others; give more of it")))
+                    }
+                    (None, _) => {
+                        Err(Exit::refused(format!("there is no silence {text}; see `monitorctl silences list`")))
+                    }
+                }
+            }
+            Self::Alerts { group, rule } => must_be_known(door.catalogue(), *group, *rule).map(|()| None),
+        }
+    }
+}
+
+/// Refuses a name that no alert can have. Groups that no rule has are those of alarms, of the suite itself, of storms and of
+/// what is not recognised.
+fn must_be_known(catalogue: &Catalogue, group: Option<&str>, rule: Option<&str>) -> Result<(), Exit> {
+    let rules = || catalogue.rules.values();
+    let others = [SUITE, STORM, UNRECOGNISED];
+    let is_rule = |name: &str| name.contains(['*', ':']) || catalogue.rules.contains_key(name);
+    let is_group = |name: &str| {
+        let base = name.split('/').next().unwrap_or_default();
+        name.contains(['*', ':']) || others.contains(&base) || rules().any(|rule| rule.group == base)
+    };
+    let unknown = |noun: &str, name: &str, near: Option<&str>| {
+        let help = near.map_or_else(|| "see the catalogue".to_owned(), |near| format!("did you mean {near}?"));
+        Err(Exit::refused(format!("no alert has the {noun} {name}, so it would silence nothing; {help}")))
+    };
+    if let Some(name) = rule.filter(|name| !is_rule(name)) {
+        return unknown("rule", name, nearest(name, catalogue.rules.keys().map(String::as_str)));
+    }
+    if let Some(name) = group.filter(|name| !is_group(name)) {
+        return unknown("group", name, nearest(name, rules().map(|rule| rule.group.as_str())));
+    }
+    Ok(())
+}
+
+async fn send(args: &DoorArgs, about: &About<'_>, mut event: Value, json: bool) -> Result<u8, Exit> {
     args.must_exist()?;
     let mut door = Door::open(args, Form::Silent).await?;
-    let id = match incident {
-        Some(incident) => crate::incidents::resolve_id(&door, incident).await.map(Some),
-        None => Ok(None),
-    };
-    let answer = match id {
-        Ok(id) => {
-            if let (Some(id), Some(event)) = (id, event.as_object_mut()) {
-                event.insert("incident_id".to_owned(), json!(id));
+    let answer = match about.resolve(&door).await {
+        Ok(named) => {
+            if let (Some((name, id)), Some(event)) = (named, event.as_object_mut()) {
+                event.insert(name.to_owned(), json!(id));
             }
             door.respond(&event).await
         }
@@ -143,16 +209,9 @@ async fn send(args: &DoorArgs, incident: Option<&str>, mut event: Value, json: b
     if json {
         print(&pretty(&answer)?);
     } else {
-        let texts = |pointer: &str| -> Vec<String> {
-            let texts = answer.pointer(pointer).and_then(Value::as_array);
-            texts.into_iter().flatten().filter_map(Value::as_str).map(printable).collect()
-        };
-        let said = if incident.is_some() {
-            "silenced; see `monitorctl silences list`".to_owned()
-        } else {
-            texts("/notes").join("\n")
-        };
-        print(&format!("{said}\n"));
+        let notes = answer.get("notes").and_then(Value::as_array);
+        let notes: Vec<String> = notes.into_iter().flatten().filter_map(Value::as_str).map(printable).collect();
+        print(&format!("{}\n", notes.join("\n")));
     }
     Ok(OK)
 }
@@ -184,6 +243,7 @@ async fn list(all: bool, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
             let state = if left > 0 { format!("{} left", format_seconds(left)) } else { "over".to_owned() };
             let used = match count(silence) {
                 0 => "never used".to_owned(),
+                1 => "used once".to_owned(),
                 uses => format!("used {uses} times"),
             };
             let sev1 = if silence.sev1 { ", SEV1 too" } else { "" };

@@ -21,6 +21,13 @@ pub(crate) const MAX_TITLE: usize = 160;
 pub(crate) const MAX_REASON: usize = 400;
 pub(crate) const MAX_QUOTE: usize = 600;
 
+/// The groups that are no rule's: what the suite says about itself, and the incident that stands for a storm.
+pub const SUITE: &str = "monitoring-suite";
+/// Of what could not be recognised.
+pub const UNRECOGNISED: &str = "unrecognised";
+/// See [`SUITE`].
+pub const STORM: &str = "storm";
+
 /// The most dimensions of a change; an alarm has 30 at most, and what tells alerts apart is in their keys.
 const MAX_DIMENSIONS: usize = 10;
 
@@ -85,9 +92,20 @@ impl GroupKey {
         Self::named(&text)
     }
 
-    /// The group of what the suite says about itself.
-    pub fn suite() -> Self {
-        Self::named("monitoring-suite")
+    /// The group of one thing that the suite says about itself. Each has its own, so that who knows of one is called for
+    /// another.
+    pub fn suite(name: &str) -> Self {
+        Self::named(&format!("{SUITE}/{name}"))
+    }
+
+    /// Whether it is about the suite itself.
+    pub fn is_suite(&self) -> bool {
+        self.0.split('/').next() == Some(SUITE)
+    }
+
+    /// The group of the incident that stands for a storm.
+    pub fn storm() -> Self {
+        Self::named(STORM)
     }
 
     /// A group that no rule has. Bounded, and without control characters.
@@ -200,7 +218,7 @@ impl AlertChange {
             schema: SCHEMA,
             key: AlertKey::new(&format!("suite:{name}"), &Dimensions::new(), None),
             rule: None,
-            group: GroupKey::suite(),
+            group: GroupKey::suite(name),
             origin: Origin::Suite,
             state: ChangeState::Firing,
             level: AlertSeverity::High,

@@ -5,6 +5,7 @@
 mod noise;
 pub mod people;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -482,6 +483,9 @@ pub struct Runbook {
     pub title: String,
     /// The team that owns it.
     pub team: String,
+    /// The teams that are called for it, level by level, instead of those of the severity. None: those of the severity.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
     /// Human steps, in order. At least one.
     pub steps: Vec<String>,
     /// More to read.
@@ -615,6 +619,18 @@ impl Catalogue {
             }
         }
         Ok(())
+    }
+
+    /// The policy of a severity with the teams that a runbook calls. Times and channels are the severity's.
+    pub fn policy_for(&self, severity: Severity, runbook: Option<&str>) -> Option<Cow<'_, SeverityPolicy>> {
+        let policy = self.severities.get(&severity)?;
+        let teams = runbook.and_then(|name| self.runbooks.get(name)).map(|runbook| runbook.levels.as_slice());
+        let Some(teams) = teams.filter(|teams| !teams.is_empty()) else { return Some(Cow::Borrowed(policy)) };
+        let mut policy = policy.clone();
+        for (level, team) in policy.levels.iter_mut().zip(teams) {
+            level.team.clone_from(team);
+        }
+        Some(Cow::Owned(policy))
     }
 
     /// The policy of a severity; every catalogue that was read has all four.

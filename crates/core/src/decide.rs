@@ -59,8 +59,8 @@ impl Event {
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Which incident.
-    pub incident: IncidentId,
+    /// Of which incident.
+    pub target: CommandTarget,
     /// What.
     pub action: Action,
     /// Who.
@@ -70,6 +70,15 @@ pub struct Command {
     /// Names this very interaction, where it can be sent again by somebody who only overheard it: a command with the same
     /// name is carried out once.
     pub once: Option<String>,
+}
+
+/// Which incident a command is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandTarget {
+    /// This one.
+    Incident(IncidentId),
+    /// The one that was paged under this key before it could be recorded.
+    UnrecordedKey(String),
 }
 
 /// What a command does.
@@ -274,8 +283,12 @@ impl Deciding<'_> {
 
 /// The key of a page that is sent while nothing can be recorded: of the group, since there is no incident yet.
 pub fn unrecorded_key(policy: Policy<'_>, group: &GroupKey) -> String {
-    let Policy { catalogue, environment, .. } = policy;
-    bounded(&format!("{}{}/{group}", catalogue.service, environment_suffix(environment)), MAX_KEY)
+    bounded(&format!("{}{group}", unrecorded_prefix(policy.catalogue, policy.environment)), MAX_KEY)
+}
+
+/// What every such key of a suite begins with: `ai-nutritionist/`, `ai-nutritionist-staging/`.
+pub fn unrecorded_prefix(catalogue: &Catalogue, environment: &str) -> String {
+    format!("{}{}/", catalogue.service, environment_suffix(environment))
 }
 
 /// The most bytes of a key; `PagerDuty` takes 255 characters.

@@ -78,23 +78,27 @@ pub struct Subject<'a> {
     pub group: &'a GroupKey,
     /// How bad the incident is.
     pub severity: Severity,
-    /// Every alert of it that fires, with its dimensions.
+    /// Every alert of it that fires and is known, with its dimensions.
     pub firing: &'a [(&'a AlertKey, &'a Dimensions)],
+    /// Whether there are alerts that were counted and not kept: only what is about the whole group is about them, too.
+    pub untracked: bool,
 }
 
 /// Why nobody is called: each of the firing alerts is silenced. `None` when somebody is to be called. A SEV1 is silenced
 /// only by what was made for it.
 pub fn quiet(subject: Subject<'_>, silences: &[Silence], maintenance: &[Maintenance], now: Timestamp) -> Option<Quiet> {
     let includes = |sev1: bool| sev1 || subject.severity < Severity::Sev1;
+    let covers = |matcher: &Matcher| !subject.untracked || matcher.is_of_groups();
     let of_alert = |key: &AlertKey, dimensions: &Dimensions| {
         let made = silences
             .iter()
             .filter(|silence| includes(silence.sev1) && silence.from <= now && now < silence.until)
+            .filter(|silence| covers(&silence.matcher) && (silence.alerts.is_empty() || !subject.untracked))
             .filter(|silence| silence.fits(subject.group, key, dimensions))
             .map(quiet_by);
         let windows = maintenance
             .iter()
-            .filter(|maintenance| includes(maintenance.sev1))
+            .filter(|maintenance| includes(maintenance.sev1) && covers(&maintenance.matcher))
             .filter(|maintenance| maintenance.matcher.fits(subject.group.as_str(), key.rule(), dimensions))
             .filter_map(|maintenance| quiet_for(maintenance, now));
         // Of several, the one that lasts longest decides.

@@ -264,7 +264,7 @@ async fn end(world: &World, what: &str, disturbed: bool) -> Ending {
     let mut attempts: BTreeMap<(String, String), (usize, u32)> = BTreeMap::new();
     for incident in &incidents {
         let id = &incident.id;
-        assert_eq!(world.store().pending_effects(id).await.unwrap(), [], "{what}: something is left to do");
+        assert_eq!(world.store().pending_effects(id).await.unwrap().0, [], "{what}: something is left to do");
         for sent in sent_pages(world, incident).await {
             let (page, tried, done) = sent;
             let count = attempts.entry((page.1.clone(), page.4.clone())).or_default();
@@ -337,7 +337,7 @@ async fn end(world: &World, what: &str, disturbed: bool) -> Ending {
 async fn everything_is_closed(world: &World, incidents: &[Incident], what: &str) {
     for incident in incidents.iter().filter(|incident| incident.is_open()) {
         world.resolve(&incident.id, "bob").await;
-        assert_eq!(world.store().pending_effects(&incident.id).await.unwrap(), [], "{what}: after it was resolved");
+        assert_eq!(world.store().pending_effects(&incident.id).await.unwrap().0, [], "{what}: after it was resolved");
     }
     let closed = world.pagerduty.keys(Kind::Resolved);
     for key in world.pagerduty.keys(Kind::Page) {

@@ -15,6 +15,7 @@ use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::{JournalItem, Store};
 use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
 use monitoring_core::catalogue::Catalogue;
+use monitoring_core::decide::unrecorded_prefix;
 use monitoring_core::incident::{Fact, Incident, IncidentId};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -256,7 +257,10 @@ impl World {
     /// the sender has its answer.
     pub async fn interact(&self, request: &Request) -> (Answer, Option<Invocation>) {
         let secrets = [("SLACK_SIGNING_SECRET", SLACK_SECRET), ("PAGERDUTY_WEBHOOK_SECRET", PAGERDUTY_SECRET)];
-        let interactions = Interactions::new(Secrets::new(secrets.into_iter().collect(), None));
+        let interactions = Interactions::new(
+            Secrets::new(secrets.into_iter().collect(), None),
+            unrecorded_prefix(&self.catalogue, ENVIRONMENT),
+        );
         let mut given = None;
         let invoke = |command| {
             given = Some(command);

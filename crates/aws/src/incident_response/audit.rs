@@ -1,14 +1,15 @@
 //! The auditor: each minute it looks at every open incident, by another index than the one that wakes them, and says so when
 //! one would not be attended to. What it finds, it sets right where it can.
 
+use std::time::Instant;
+
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::alert::{AlertChange, AlertKey, ChangeState, GroupKey};
+use monitoring_core::alert::{AlertChange, AlertKey, ChangeState, GroupKey, STORM};
 use monitoring_core::incident::{Hold, Incident};
 use monitoring_core::metric::Dimensions;
 
-use super::around::STORM;
-use super::{CONCURRENCY, Responder};
+use super::{CONCURRENCY, Responder, TICK_BUDGET};
 use crate::outside::Outside;
 use crate::store::{PendingEffect, StoreError};
 
@@ -17,6 +18,9 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the auditor's alert is called.
 const AUDIT: &str = "audit";
+
+/// By how many incidents each minute's audit begins later than the one before.
+const TURN: usize = 97;
 
 /// The most findings that an alert spells out.
 const MAX_FINDINGS: usize = 5;
@@ -27,8 +31,15 @@ impl<O: Outside> Responder<O> {
         let (mut open, unreadable) = self.store.open_incidents().await?;
         open.retain(Incident::is_open);
         let mut findings: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
-        let audits: Vec<_> = open.iter().map(|incident| self.audit_incident(incident, now)).collect();
-        let audited = stream::iter(audits).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
+        let began = Instant::now();
+        let audits: Vec<_> = in_turn(&open, now).map(|incident| self.audit_incident(incident, now)).collect();
+        let mut audits = audits.into_iter();
+        // The next is taken only when there is room for it, so the time is looked at all along.
+        let in_time = std::iter::from_fn(|| if began.elapsed() < TICK_BUDGET { audits.next() } else { None });
+        let audited = stream::iter(in_time).buffer_unordered(CONCURRENCY).collect::<Vec<_>>().await;
+        if audited.len() < open.len() {
+            tracing::warn!(left = open.len() - audited.len(), "more incidents are open than one tick audits");
+        }
         findings.extend(audited.into_iter().flatten());
         findings.sort();
         self.tell_findings(&open, &findings, now).await;
@@ -54,7 +65,10 @@ impl<O: Outside> Responder<O> {
             return Some(finding);
         }
         match self.store.pending_effects(id).await {
-            Ok(effects) => {
+            Ok((effects, unreadable)) => {
+                if let Some(error) = unreadable.first() {
+                    return Some(error.to_string());
+                }
                 let PendingEffect { effect, due_at, .. } = stuck(&effects, now)?;
                 let finding = format!(
                     "message {} of {id} for {} was due at {due_at}, and is not sent",
@@ -77,7 +91,7 @@ impl<O: Outside> Responder<O> {
     async fn tell_findings(&self, open: &[Incident], findings: &[String], now: Timestamp) {
         let alert = |reason: &str| AlertChange::about_the_suite(AUDIT, "Incidents are not attended to", reason, now);
         let change = if findings.is_empty() {
-            if !fires(open, &GroupKey::suite(), AUDIT) {
+            if !fires(open, &GroupKey::suite(AUDIT), AUDIT) {
                 return;
             }
             alert("").is_over("every open incident has a next step")
@@ -88,20 +102,20 @@ impl<O: Outside> Responder<O> {
             alert(&findings.iter().take(MAX_FINDINGS).cloned().collect::<Vec<_>>().join("; "))
         };
         // Where it is the incident about the suite that is stuck, no incident would help: the channels are told directly.
-        let about_itself = open.iter().find(|incident| incident.group == GroupKey::suite());
+        let about_itself = open.iter().find(|incident| incident.group == GroupKey::suite(AUDIT));
         let stuck = about_itself.is_some_and(|own| findings.iter().any(|finding| finding.contains(own.id.as_str())));
-        let told = if stuck { Ok(Vec::new()) } else { self.take_in(change.clone(), now).await };
-        if let Err(error) = told {
-            tracing::error!(error = &error as &dyn std::error::Error, "nobody could be told of what the auditor found");
-        }
         if stuck {
             self.page_directly(&change, "the incident about the suite itself is stuck", now).await;
+        }
+        // Also when it is stuck: so that the key is closed with the incident, once that can be attended to.
+        if let Err(error) = self.take_in(change, now).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "nobody could be told of what the auditor found");
         }
     }
 
     /// Says how many incidents a storm stands for, and that it is over when there is none left.
     async fn count_storm(&self, open: &[Incident], now: Timestamp) {
-        let group = GroupKey::named(STORM);
+        let group = GroupKey::storm();
         if !fires(open, &group, STORM) {
             return;
         }
@@ -117,10 +131,17 @@ impl<O: Outside> Responder<O> {
         let reason = format!("{folded} incidents are recorded and not paged one by one");
         let change = AlertChange { group, ..AlertChange::about_the_suite(STORM, &title, &reason, now) };
         let change = if is_over { change.is_over("every incident that it stood for is resolved") } else { change };
-        if let Err(error) = self.take_in(change, now).await {
+        if let Err(error) = self.change(change, now).await {
             tracing::error!(error = &error as &dyn std::error::Error, "the storm's count could not be told");
         }
     }
+}
+
+/// Every incident, each minute beginning with another: where there is no time for all, each has its turn.
+fn in_turn(open: &[Incident], now: Timestamp) -> impl Iterator<Item = &Incident> {
+    let minute = usize::try_from(now.as_second().div_euclid(60)).unwrap_or_default();
+    let (later, first) = open.split_at(minute.wrapping_mul(TURN) % open.len().max(1));
+    first.iter().chain(later)
 }
 
 /// Whether an alert of the suite fires in an open incident of a group.

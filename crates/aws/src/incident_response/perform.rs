@@ -18,7 +18,8 @@ impl<O: Outside> Responder<O> {
     /// Performs whatever of the incident is due and free, until nothing is.
     pub(super) async fn perform(&self, id: &IncidentId, now: Timestamp) -> Result<(), StoreError> {
         loop {
-            let pending = self.store.pending_effects(id).await?;
+            // What cannot be read is the auditor's to tell.
+            let (pending, _) = self.store.pending_effects(id).await?;
             if pending.is_empty() {
                 return Ok(());
             }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use monitoring_core::alert::incoming::SilenceRequest;
-use monitoring_core::alert::{AlertKey, ChangeState};
+use monitoring_core::alert::{AlertKey, ChangeState, GroupKey};
 use monitoring_core::catalogue::Severity;
-use monitoring_core::decide::{Action, Command, Decision};
+use monitoring_core::decide::{Action, Command, CommandTarget, Decision};
 use monitoring_core::incident::{Fact, Hold, IncidentId};
 use monitoring_core::message::format_seconds;
 use monitoring_core::silence::{SCHEMA, Silence};
@@ -27,7 +27,7 @@ impl<O: Outside> Responder<O> {
                 let until = self.until(seconds, now)?;
                 let silence = Silence { schema: SCHEMA, id, matcher, alerts, from: now, until, by, why, sev1 };
                 self.store.make_silence(&silence).await?;
-                Ok(noting(format!("{} is in force until {until}", silence.id)))
+                Ok(noting(in_force(&silence)))
             }
             SilenceRequest::End { id, by } => {
                 if !self.store.end_silence(&id, &by, now).await? {
@@ -59,6 +59,18 @@ impl<O: Outside> Responder<O> {
         if alerts.is_empty() || !incident.is_open() {
             return Err(refused("has no alert that fires, so there is nothing to silence"));
         }
+        if !incident.beyond.is_empty() {
+            let group = &incident.group;
+            return Err(HandleError::Refused(format!(
+                "{id} has more alerts than are kept one by one, so a silence of those would hold nothing back; silence the \
+                 group: `monitorctl silences add --group {group} --minutes N --why WORDS`"
+            )));
+        }
+        if incident.group == GroupKey::storm() {
+            return Err(HandleError::Refused(format!(
+                "{id} stands for many incidents and is never held back; acknowledge it, or silence one of those"
+            )));
+        }
         let matcher = monitoring_core::catalogue::Matcher::default();
         let silence = Silence {
             schema: SCHEMA,
@@ -77,10 +89,13 @@ impl<O: Outside> Responder<O> {
         };
         let text = format!("silenced for {} ({})", format_seconds(i64::from(seconds)), silence.id);
         let action = Action::Note(text);
-        let command = Command { incident: id.clone(), action, by: by.to_owned(), text: None, once };
+        let target = CommandTarget::Incident(id.clone());
+        let command = Command { target, action, by: by.to_owned(), text: None, once };
         // The silence first: what the note tells of is in force, and a note that is refused as a repetition finds the same one.
         self.store.make_silence(&silence).await?;
-        self.command(command, now).await
+        let mut response = self.command(command, now).await?;
+        response.notes.push(in_force(&silence));
+        Ok(response)
     }
 
     fn until(&self, seconds: u32, now: Timestamp) -> Result<Timestamp, HandleError> {
@@ -115,6 +130,10 @@ pub(super) fn used(decision: &Decision) -> Vec<String> {
         _ => None,
     });
     ids.collect()
+}
+
+fn in_force(silence: &Silence) -> String {
+    format!("{} is in force until {}", silence.id, silence.until.strftime("%Y-%m-%d %H:%M:%S UTC"))
 }
 
 fn noting(note: String) -> Response {

@@ -20,7 +20,9 @@ pub(super) fn signed(request: &Request) -> Signed {
 }
 
 /// The command that an event stands for.
-pub(super) fn command(request: &Request) -> Result<Value, Unheard> {
+///
+/// `prefix` is what the keys begin with under which the suite pages what it cannot record.
+pub(super) fn command(request: &Request, prefix: &str) -> Result<Value, Unheard> {
     let unreadable = |why| (Answer::Unreadable, why);
     let body: Value = serde_json::from_slice(&request.body).map_err(|_| unreadable("the body is not JSON"))?;
     let text = |pointer| body.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -36,11 +38,15 @@ pub(super) fn command(request: &Request) -> Result<Value, Unheard> {
         return Err((Answer::Ignored, "nobody did it"));
     }
     let key = text("/event/data/incident_key").unwrap_or_default();
-    let incident = incident_of(key).ok_or((Answer::Ignored, "an incident that the suite did not open"))?;
+    let (name, target) = match incident_of(key) {
+        Some(incident) => ("incident_id", incident.to_string()),
+        None if key.len() > prefix.len() && key.starts_with(prefix) => ("unrecorded_key", key.to_owned()),
+        None => return Err((Answer::Ignored, "an incident that the suite did not open")),
+    };
     let id = text("/event/id").ok_or(unreadable("an event without an id"))?;
     let by = text("/event/agent/summary").unwrap_or("PagerDuty");
     let once = super::once("pagerduty", id.as_bytes());
-    Ok(json!({ "command": command, "incident_id": incident, "by": by, "text": "by PagerDuty", "once": once }))
+    Ok(json!({ "command": command, name: target, "by": by, "text": "by PagerDuty", "once": once }))
 }
 
 /// The incident of one of its deduplication keys: its id, or `<id>/<level>.<round>`.

@@ -83,9 +83,10 @@ pub enum Finish {
 }
 
 impl Store {
-    /// Whether a receiver has accepted the latest page on one of the incident's channels.
-    pub async fn is_paged(&self, incident: &Incident) -> Result<bool, StoreError> {
-        for effect in incident.pages.values().filter_map(|pages| pages.effect) {
+    /// Whether a receiver has accepted the latest page on one of those of the incident's channels that count.
+    pub async fn is_paged(&self, incident: &Incident, counts: impl Fn(&str) -> bool) -> Result<bool, StoreError> {
+        let pages = incident.pages.iter().filter(|(channel, _)| counts(channel));
+        for effect in pages.filter_map(|(_, pages)| pages.effect) {
             let request = self
                 .client
                 .get_item()
@@ -101,9 +102,9 @@ impl Store {
         Ok(false)
     }
 
-    /// The effects of an incident that are not done, by number. One that cannot be read is skipped; it stays in the
-    /// index, where the auditor finds it.
-    pub async fn pending_effects(&self, id: &IncidentId) -> Result<Vec<PendingEffect>, StoreError> {
+    /// The effects of an incident that are not done, by number. Those that cannot be read are left as they are, and their
+    /// errors returned beside.
+    pub async fn pending_effects(&self, id: &IncidentId) -> Result<(Vec<PendingEffect>, Vec<StoreError>), StoreError> {
         let request = self
             .client
             .query()
@@ -115,7 +116,7 @@ impl Store {
             .consistent_read(true);
         let items = request.into_paginator().items().send().collect::<Result<Vec<Item>, _>>().await;
         let items = items.map_err(|error| failure("reading effects", error))?;
-        let mut effects = Vec::with_capacity(items.len());
+        let (mut effects, mut errors) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             let attempts =
                 read_number(&item, "attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or_default();
@@ -124,12 +125,10 @@ impl Store {
             let what = format!("{} of {id}", read_text(&item, "entry").unwrap_or("an effect"));
             match from_item::<Effect>(&what, item, SCHEMA) {
                 Ok(effect) => effects.push(PendingEffect { effect, attempts, claimed_until, due_at }),
-                Err(error) => {
-                    tracing::error!(incident = %id, error = &error as &dyn std::error::Error, "an effect was skipped");
-                }
+                Err(error) => errors.push(error),
             }
         }
-        Ok(effects)
+        Ok((effects, errors))
     }
 
     /// Claims an effect until a time. A conflict means that somebody else has it, or that it is done.

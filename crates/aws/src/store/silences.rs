@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use monitoring_core::silence::{SCHEMA, Silence};
 
 use super::{
@@ -10,6 +10,9 @@ use super::{
 };
 
 const SCOPE: &str = "silences";
+
+/// How long a silence that is over can still be looked at.
+const KEPT_FOR: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// Beside the silences: how often each held something back, maintenance of the catalogue included.
 const USES: &str = "silence-uses";
@@ -57,16 +60,12 @@ impl Store {
         }
     }
 
-    /// Keeps a silence as it is now.
-    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
-        let request = self.silence_put(silence)?;
-        request.send().await.map(drop).map_err(|error| failure("writing a silence", error))
-    }
-
     fn silence_put(&self, silence: &Silence) -> Result<PutItemFluentBuilder, StoreError> {
         let mut item = to_item(format!("silence {}", silence.id), silence)?;
         item.insert("scope".to_owned(), text(SCOPE));
         item.insert("fingerprint".to_owned(), text(&silence.id));
+        let expires = silence.until.saturating_add(KEPT_FOR).unwrap_or(Timestamp::MAX).as_second();
+        item.insert("expires_at".to_owned(), number(expires));
         Ok(self.client.put_item().table_name(&self.alerts).set_item(Some(item)))
     }
 
@@ -75,20 +74,29 @@ impl Store {
         let Some(mut silence) = self.silences(now).await?.into_iter().find(|silence| silence.id == id) else {
             return Ok(false);
         };
+        let seen = silence.until;
         silence.until = now;
         silence.why = format!("{} (ended by {by})", silence.why);
-        self.put_silence(&silence).await.map(|()| true)
+        // Of two who end it at the same time one is told that it is not in force any more.
+        let request = self.silence_put(&silence)?.condition_expression("#until = :seen");
+        let request = request.expression_attribute_names("#until", "until");
+        match request.expression_attribute_values(":seen", text(seen.to_string())).send().await {
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            ended => ended.map(|_| true).map_err(|error| failure("ending a silence", error)),
+        }
     }
 
     /// Counts that a silence held something back.
     pub async fn note_silence(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
+        let expires = now.saturating_add(KEPT_FOR).unwrap_or(Timestamp::MAX).as_second();
         let request = self
             .client
             .update_item()
             .table_name(&self.alerts)
             .key("scope", text(USES))
             .key("fingerprint", text(id))
-            .update_expression("ADD uses :one SET last_used = :now")
+            .update_expression("ADD uses :one SET last_used = :now, expires_at = :expires")
+            .expression_attribute_values(":expires", number(expires))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":now", millis(now));
         request.send().await.map(drop).map_err(|error| failure("counting the use of a silence", error))

@@ -32,13 +32,18 @@ impl Store {
     pub async fn count_in_window(&self, group: &GroupKey, seconds: u32, now: Timestamp) -> Result<u32, StoreError> {
         let length = i64::from(seconds.max(1));
         let window = now.as_second().div_euclid(length);
+        self.count(&format!("{length}#{window}"), group, now).await
+    }
+
+    /// Counts a group among those of a storm's window, or of what a storm stood for, and returns how many there are.
+    pub async fn count(&self, among: &str, group: &GroupKey, now: Timestamp) -> Result<u32, StoreError> {
         let expires = now.saturating_add(SignedDuration::from_hours(48)).unwrap_or(now).as_second();
         let hash = format!("{:08x}", fnv1a(&[group.as_str()]) & 0xffff_ffff);
         let request = self
             .client
             .update_item()
             .table_name(&self.incidents)
-            .key("incident_id", text(format!("storm#{length}#{window}")))
+            .key("incident_id", text(format!("storm#{among}")))
             .update_expression("ADD opened :group SET expires_at = :expires")
             .condition_expression("attribute_not_exists(opened) OR size(opened) < :most")
             .expression_attribute_values(":group", AttributeValue::Ss(vec![hash]))

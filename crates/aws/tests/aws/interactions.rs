@@ -26,6 +26,9 @@ const PAGERDUTY_SECRET: &str = "lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itBAYzwU0TARw8lJqRn
 const PAGERDUTY_SIGNATURE: &str = "v1=0c0b9495b893a39e70d1fea2fe11fbe0a825f88b9f67846f6cc07dd2bc5476cd";
 const PAGERDUTY_BODY: &str = r#"{"event":{"id":"01BWDWL3NYY7LUFPZCC28QUCMK","event_type":"incident.priority_updated","resource_type":"incident","occurred_at":"2021-04-26T17:36:27.458Z","agent":{"html_url":"https://acme.pagerduty.com/users/PLH1HKV","id":"PLH1HKV","self":"https://api.pagerduty.com/users/PLH1HKV","summary":"Tenex Engineer","type":"user_reference"},"client":null,"data":{"id":"PGR0VU2","type":"incident","self":"https://api.pagerduty.com/incidents/PGR0VU2","html_url":"https://acme.pagerduty.com/incidents/PGR0VU2","number":2,"status":"triggered","title":"A little bump in the road","service":{"html_url":"https://acme.pagerduty.com/services/PF9KMXH","id":"PF9KMXH","self":"https://api.pagerduty.com/services/PF9KMXH","summary":"API Service","type":"service_reference"},"assignees":[{"html_url":"https://acme.pagerduty.com/users/PTUXL6G","id":"PTUXL6G","self":"https://api.pagerduty.com/users/PTUXL6G","summary":"User 123","type":"user_reference"}],"escalation_policy":{"html_url":"https://acme.pagerduty.com/escalation_policies/PUS0KTE","id":"PUS0KTE","self":"https://api.pagerduty.com/escalation_policies/PUS0KTE","summary":"Default","type":"escalation_policy_reference"},"teams":[{"html_url":"https://acme.pagerduty.com/teams/PFCVPS0","id":"PFCVPS0","self":"https://api.pagerduty.com/teams/PFCVPS0","summary":"Engineering","type":"team_reference"}],"priority":{"html_url":"https://acme.pagerduty.com/account/incident_priorities","id":"PSO75BM","self":"https://api.pagerduty.com/priorities/PSO75BM","summary":"P1","type":"priority_reference"},"urgency":"high","conference_bridge":{"conference_number":1000,"conference_url":"https://example.com"},"resolve_reason":null}}}"#;
 
+/// What the keys begin with under which this suite pages what it cannot record.
+const PREFIX: &str = "ai-nutritionist/";
+
 fn now() -> Timestamp {
     Timestamp::from_second(SLACK_TIME).unwrap()
 }
@@ -33,7 +36,7 @@ fn now() -> Timestamp {
 fn interactions() -> Interactions {
     let settings: Settings =
         [("SLACK_SIGNING_SECRET", SLACK_SECRET), ("PAGERDUTY_WEBHOOK_SECRET", PAGERDUTY_SECRET)].into_iter().collect();
-    Interactions::new(Secrets::new(settings, None))
+    Interactions::new(Secrets::new(settings, None), PREFIX.to_owned())
 }
 
 fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
@@ -234,6 +237,16 @@ async fn what_a_person_does_at_pagerduty_is_a_command() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_not_recorded_is_answered_by_its_key() {
+    let command = command(&webhook(&event("incident.acknowledged", &alice(), "ai-nutritionist/cost/AWS Lambda"))).await;
+    assert_eq!(
+        (&command["command"], &command["unrecorded_key"]),
+        (&json!("acknowledge"), &json!("ai-nutritionist/cost/AWS Lambda"))
+    );
+    assert_eq!(command.get("incident_id"), None);
+}
+
+#[tokio::test]
 async fn what_nobody_did_at_pagerduty_does_nothing() {
     let integration = json!({ "id": "PXMQRWJ", "summary": "Events API V2", "type": "inbound_integration_reference" });
     let service = json!({ "id": "PF9KMXH", "summary": "API Service", "type": "service_reference" });
@@ -250,7 +263,8 @@ async fn what_nobody_did_at_pagerduty_does_nothing() {
         event("pagey.ping", &alice(), INCIDENT),
         // Incidents of somebody else.
         event("incident.resolved", &alice(), "d3640fbd41094207a1c11e58e46b1662"),
-        event("incident.resolved", &alice(), "ai-nutritionist/api"),
+        event("incident.resolved", &alice(), "ai-nutritionist/"),
+        event("incident.resolved", &alice(), "ai-nutritionist-staging/api"),
         event("incident.resolved", &alice(), &format!("{INCIDENT}/x")),
         event("incident.resolved", &alice(), &format!("{INCIDENT}/2.0/1")),
         event("incident.resolved", &alice(), &format!("{INCIDENT}#1")),
@@ -289,7 +303,7 @@ async fn a_body_has_a_limit() {
 #[tokio::test]
 async fn a_secret_that_is_not_set_opens_no_door() {
     let settings: Settings = [("SLACK_SIGNING_SECRET", SLACK_SECRET)].into_iter().collect();
-    let interactions = Interactions::new(Secrets::new(settings, None));
+    let interactions = Interactions::new(Secrets::new(settings, None), PREFIX.to_owned());
     let body = event("incident.resolved", &alice(), INCIDENT).to_string();
     for secret in ["", PAGERDUTY_SECRET, SLACK_SECRET] {
         let signature = format!("v1={}", mac(secret, body.as_bytes()));
@@ -416,7 +430,7 @@ mod parameter_store {
             .http_client(Http::default().sdk_http_client())
             .build();
         let settings: Settings = [("SLACK_SIGNING_SECRET", "ssm:/slack/secret")].into_iter().collect();
-        Interactions::new(Secrets::new(settings, Some(aws)))
+        Interactions::new(Secrets::new(settings, Some(aws)), PREFIX.to_owned())
     }
 
     async fn asked(server: &MockServer) -> usize {

@@ -475,6 +475,10 @@ pub(crate) struct Runbook {
     pub(crate) title: String,
     /// The team that owns it.
     pub(crate) team: String,
+    /// The teams that are called for it, level by level; times and channels are the severity's. Default: the teams of the severity,
+    /// as they are for the levels beyond those named.
+    #[schemars(length(min = 1))]
+    pub(crate) levels: Option<Vec<String>>,
     /// What a person does, in order.
     #[serde(default)]
     #[schemars(length(min = 1))]

@@ -62,6 +62,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
                     name: name.clone(),
                     title: runbook.title.clone(),
                     team: runbook.team.clone(),
+                    levels: runbook.levels.clone().unwrap_or_default(),
                     steps: runbook.steps.clone(),
                     url: runbook.url.clone(),
                 };

@@ -69,7 +69,7 @@ impl Data {
 
     /// The file of the tables.
     pub fn tables(&self) -> PathBuf {
-        self.folder.join("dynamodb.sqlite")
+        tables(&self.folder)
     }
 
     /// Where the last run stands.
@@ -103,6 +103,11 @@ impl Data {
         }
         Ok(())
     }
+}
+
+/// The file of the tables of a folder.
+pub fn tables(folder: &Path) -> PathBuf {
+    folder.join("dynamodb.sqlite")
 }
 
 /// Where the last run in a folder stands, whoever has it open.

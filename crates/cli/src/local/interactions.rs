@@ -38,7 +38,9 @@ struct Served {
 
 impl Listener {
     /// Serves on a port of 127.0.0.1, or on a free one for 0, with the secrets of these settings.
-    pub(super) async fn open(port: u16, settings: Settings) -> Result<Self, Exit> {
+    ///
+    /// `unrecorded_prefix` is that of [`monitoring_core::decide::unrecorded_prefix`].
+    pub(super) async fn open(port: u16, settings: Settings, unrecorded_prefix: String) -> Result<Self, Exit> {
         if [SLACK_SIGNING_SECRET, PAGERDUTY_WEBHOOK_SECRET].into_iter().all(|name| settings.get(name).is_none()) {
             return Err(Exit::usage(anyhow!(
                 "--interactions believes nobody without a secret; set {SLACK_SIGNING_SECRET} (\"Signing Secret\" of the Slack \
@@ -51,7 +53,7 @@ impl Listener {
             .map_err(Exit::usage)?;
         let address = listener.local_addr().context("cannot learn the port")?;
         let (sender, commands) = mpsc::channel(WAITING);
-        let interactions = Arc::new(Interactions::new(Secrets::new(settings, None)));
+        let interactions = Arc::new(Interactions::new(Secrets::new(settings, None), unrecorded_prefix));
         let router = Router::new().fallback(answer).with_state(Served { interactions, commands: sender });
         let served = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;

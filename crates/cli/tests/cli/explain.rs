@@ -52,7 +52,7 @@ fn what_cannot_be_explained_is_refused() {
         (&["explain", "ErorRate"][..], 1, "ErorRate is no incident, no rule and no metric; did you mean ErrorRate?"),
         (&["explain", "CacheLookups"], 1, "no rule watches CacheLookups, so nobody is ever paged for it"),
         (&["explain", "ErrorRate", "--at", "noon"], 2, "--at noon is no time"),
-        (&["explain", "ErrorRate", "--data", "gone"], 2, "there is no gone"),
+        (&["explain", "ErrorRate", "--data", "gone"], 2, "there is no run in gone"),
     ] {
         let said = run(&directory, arguments, code);
         assert!(said.contains(expected), "{said}");

@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, MAX_QUOTE, MAX_REASON, MAX_TITLE, Origin, SCHEMA, bounded,
-    bounded_dimensions, change_for, fnv1a, given, storable, title_of,
+    AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, MAX_QUOTE, MAX_REASON, MAX_TITLE, Origin, SCHEMA,
+    UNRECOGNISED, bounded, bounded_dimensions, change_for, fnv1a, given, storable, title_of,
 };
 use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
 use crate::decide::Command;
@@ -28,6 +28,9 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// No queue keeps a message for longer than this, so an earlier time of sending is made up: 1970 in the test event of the
 /// Lambda console. Source: `MessageRetentionPeriod` of SQS.
 const MAX_RETENTION: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// What comes later than this may have been handled before.
+const PROMPT: SignedDuration = SignedDuration::from_mins(5);
 
 /// What an event asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +61,9 @@ pub struct Record {
     pub message_id: Option<String>,
     /// How often the queue has handed it out; 1 for what comes from elsewhere.
     pub receive_count: u32,
+    /// Whether it may have been handled before: the queue has handed it out before, or it was published more than 5 minutes
+    /// ago, as a dead letter that was put back.
+    pub again: bool,
     /// What it says; `None` for one that says nothing about an incident, such as an alarm without enough data.
     pub change: Option<AlertChange>,
     /// Why there is no change, or why it was not recognised.
@@ -69,7 +75,7 @@ pub struct Record {
 impl Record {
     /// A record that is neither from a queue nor from a topic.
     pub fn alone(change: Option<AlertChange>, note: Option<String>) -> Self {
-        Self { message_id: None, receive_count: 1, change, note, canary: None }
+        Self { message_id: None, receive_count: 1, again: false, change, note, canary: None }
     }
 }
 
@@ -114,12 +120,14 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
     let message_id = record.get("messageId").and_then(Value::as_str).map(str::to_owned);
     // What has no time of its own happened when it was sent, however often it is handed out again.
     let credible = |at: &Timestamp| *at <= context.now && context.now.duration_since(*at) <= MAX_RETENTION;
-    let sent = sent_at(record).filter(credible).unwrap_or(context.now);
+    let body = record.get("body").and_then(Value::as_str).map(|body| (body, serde_json::from_str::<Value>(body)));
+    let envelope = body.as_ref().and_then(|(_, body)| body.as_ref().ok());
+    let sent = sent_at(record, envelope).filter(credible).unwrap_or(context.now);
     let now = context.now;
     let context = Context { now: sent, ..context };
-    let parsed = match (record.pointer("/Sns/Message"), record.get("body")) {
+    let parsed = match (record.pointer("/Sns/Message"), body) {
         (Some(message), _) => parse_text(message, context),
-        (None, Some(Value::String(body))) => match serde_json::from_str::<Value>(body) {
+        (None, Some((body, parsed))) => match parsed {
             // The envelope that SNS puts around a message for a queue, unless raw delivery is on.
             Ok(envelope) if envelope.get("Type").is_some() => match envelope.get("Message") {
                 Some(message) => parse_text(message, context),
@@ -129,8 +137,8 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
             Err(error) => unrecognised(&format!("not JSON: {error}"), body, context),
         },
         // Of a record with a body only that is quoted: the rest differs each time that the queue hands it out.
-        (None, body) => {
-            let quoted = body.unwrap_or(record).to_string();
+        (None, None) => {
+            let quoted = record.get("body").unwrap_or(record).to_string();
             unrecognised("neither an SNS nor an SQS record", &quoted, context)
         }
     };
@@ -138,15 +146,19 @@ fn parse_record(record: &Value, context: Context<'_>) -> Record {
     let (change, note) = split(parsed);
     let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(Value::as_str);
     let receive_count = receives.and_then(|count| count.parse().ok()).unwrap_or(1);
-    Record { message_id, receive_count, change, note, canary }
+    let again = receive_count > 1 || now.duration_since(sent) > PROMPT;
+    Record { message_id, receive_count, again, change, note, canary }
 }
 
-/// When the queue or the topic took the message in.
-fn sent_at(record: &Value) -> Option<Timestamp> {
-    let text = |pointer| record.pointer(pointer).and_then(Value::as_str);
-    let queued =
-        text("/attributes/SentTimestamp").and_then(|millis| Timestamp::from_millisecond(millis.parse().ok()?).ok());
-    queued.or_else(|| text("/Sns/Timestamp").and_then(parse_time))
+/// When the topic or the queue took the message in. The topic's word comes first: a dead letter that is put back is a new
+/// message to the queue.
+fn sent_at(record: &Value, envelope: Option<&Value>) -> Option<Timestamp> {
+    let text = |value: &Value, pointer| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let published = text(record, "/Sns/Timestamp").or_else(|| text(envelope?, "/Timestamp"));
+    published.and_then(|at| parse_time(&at)).or_else(|| {
+        let millis = text(record, "/attributes/SentTimestamp")?.parse().ok()?;
+        Timestamp::from_millisecond(millis).ok()
+    })
 }
 
 /// What a message came to: a change with a note if it was not recognised, or nothing and the reason.
@@ -373,7 +385,7 @@ fn unrecognised(reason: &str, text: &str, context: Context<'_>) -> Parsed {
         schema: SCHEMA,
         key,
         rule: None,
-        group: GroupKey::named("unrecognised"),
+        group: GroupKey::named(UNRECOGNISED),
         origin: Origin::Unrecognised,
         state: ChangeState::Firing,
         level: AlertSeverity::Medium,

@@ -95,6 +95,11 @@ impl Matcher {
         *self == Self::default()
     }
 
+    /// Whether it is about all alerts of the groups that it fits, whatever their rules and dimensions.
+    pub fn is_of_groups(&self) -> bool {
+        self.group.is_some() && self.rule.is_none() && self.dimensions.is_empty()
+    }
+
     /// Whether it fits an alert of this rule on these dimensions, in this group.
     pub fn fits(&self, group: &str, rule: &str, dimensions: &Dimensions) -> bool {
         let fits =

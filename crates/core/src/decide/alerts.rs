@@ -32,7 +32,7 @@ impl Deciding<'_> {
             let key = unrecorded_key(self.policy, &change.group);
             self.record(
                 Fact::CameAgain { key },
-                "its record came again, so it may have been paged while nothing could be recorded",
+                "it may have been paged before, while nothing could be recorded",
                 Vec::new(),
             );
         }

@@ -77,6 +77,10 @@ impl Deciding<'_> {
 
     fn reopen(&mut self, by: &str, reason: &str) -> String {
         self.record(Fact::Reopened { by: by.to_owned() }, reason, Vec::new());
+        if self.hold_back() {
+            let why = self.entries.last().map(|entry| entry.reason.clone()).unwrap_or_default();
+            return format!("reopened; {why}");
+        }
         self.page_anew(&format!("reopened by {by}"));
         "reopened and paged".to_owned()
     }

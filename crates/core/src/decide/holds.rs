@@ -23,10 +23,8 @@ pub struct Around {
     pub silences: Vec<Silence>,
     /// The open incidents of the groups that this one's depends on.
     pub parents: Vec<Parent>,
-    /// The storm that goes on, if one does.
+    /// The storm that stands for this incident, which is one too many to be paged by itself.
     pub storm: Option<IncidentId>,
-    /// Whether this incident is one too many to be paged by itself.
-    pub beyond_storm: bool,
 }
 
 /// An open incident of a group that another depends on.
@@ -44,8 +42,7 @@ pub struct Parent {
 
 impl Around {
     /// Nothing that would hold anything back.
-    pub const NOTHING: &'static Self =
-        &Self { silences: Vec::new(), parents: Vec::new(), storm: None, beyond_storm: false };
+    pub const NOTHING: &'static Self = &Self { silences: Vec::new(), parents: Vec::new(), storm: None };
 }
 
 impl Deciding<'_> {
@@ -76,7 +73,8 @@ impl Deciding<'_> {
     }
 
     fn reason_to_hold(&self) -> Option<(Hold, String)> {
-        let incident = self.incident.as_ref()?;
+        // What stands for many is held back by nothing: nobody would be called for any of them.
+        let incident = self.incident.as_ref().filter(|incident| incident.group != GroupKey::storm())?;
         self.held_by_parent(incident)
             .or_else(|| self.held_by_silence(incident))
             .or_else(|| self.held_as_flapping(incident))
@@ -84,26 +82,26 @@ impl Deciding<'_> {
     }
 
     fn held_by_parent(&self, incident: &Incident) -> Option<(Hold, String)> {
+        // A parent that is paged once more was paged before: what it holds back is not released meanwhile.
+        let holds = |parent: &Parent| matches!(&incident.held, Some(Hold::Parent { incident, .. }) if *incident == parent.incident);
+        let paged = |parent: &Parent| parent.paged || holds(parent);
         // Whoever was called for something milder was not called for this.
         let covers =
-            |parent: &&Parent| parent.paged && parent.severity >= incident.severity && parent.incident != incident.id;
+            |parent: &&Parent| paged(parent) && parent.severity >= incident.severity && parent.incident != incident.id;
         let Parent { incident, group, .. } = self.policy.around.parents.iter().find(covers)?;
         let reason = format!("{group}, which it depends on, has {incident}, which was paged and is open");
         Some((Hold::Parent { incident: incident.clone(), group: group.clone() }, reason))
     }
 
     fn held_by_silence(&self, incident: &Incident) -> Option<(Hold, String)> {
-        if !incident.beyond.is_empty() {
-            // Alerts that were counted and not kept may be such as nobody silenced.
-            return None;
-        }
         let firing: Vec<(&AlertKey, &Dimensions)> = incident
             .alerts
             .iter()
             .filter(|(_, member)| member.state == ChangeState::Firing)
             .map(|(key, member)| (key, &member.dimensions))
             .collect();
-        let subject = Subject { group: &incident.group, severity: incident.severity, firing: &firing };
+        let untracked = !incident.beyond.is_empty();
+        let subject = Subject { group: &incident.group, severity: incident.severity, firing: &firing, untracked };
         let maintenance = &self.policy.catalogue.noise.maintenance;
         let quiet = silence::quiet(subject, &self.policy.around.silences, maintenance, self.now)?;
         Some((Hold::Silence { id: quiet.id, until: quiet.until }, quiet.reason))
@@ -131,9 +129,9 @@ impl Deciding<'_> {
 
     fn held_by_storm(&self, incident: &Incident) -> Option<(Hold, String)> {
         let storm = self.policy.around.storm.as_ref()?;
-        // One that was paged by itself before the storm began goes on by itself.
-        let folds = self.policy.around.beyond_storm || matches!(incident.held, Some(Hold::Storm { .. }));
-        if !folds || incident.severity == Severity::Sev1 || incident.escalation.level > 0 || *storm == incident.id {
+        // One that was paged by itself goes on by itself, unless something else has held it back since.
+        let goes_on = incident.escalation.level > 0 && incident.held.is_none();
+        if incident.severity == Severity::Sev1 || goes_on {
             return None;
         }
         Some((Hold::Storm { incident: storm.clone() }, format!("it is one of the many that {storm} stands for")))

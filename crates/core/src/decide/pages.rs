@@ -118,8 +118,8 @@ impl Deciding<'_> {
     pub(super) fn page(&mut self, page: &NextPage, why: &str, except: &[String]) {
         let Some(incident) = &self.incident else { return };
         let catalogue = self.policy.catalogue;
-        let Some(policy) = catalogue.policy(incident.severity) else { return };
-        let Some(level) = escalation::level(policy, page.level) else { return };
+        let Some(policy) = catalogue.policy_for(incident.severity, incident.runbook.as_deref()) else { return };
+        let Some(level) = escalation::level(&policy, page.level) else { return };
         let wanted = |channel: &&String| !except.contains(channel) && catalogue.channels.contains_key(*channel);
         let on_duty = duty(catalogue, &level.team, self.now);
         let why = &match on_duty {
@@ -131,7 +131,7 @@ impl Deciding<'_> {
         let channels: Vec<String> = level.channels.iter().chain(own).filter(wanted).cloned().collect();
         let mut position = incident.escalation.clone();
         (position.level, position.round, position.started_at) = (page.level, page.round, page.started_at);
-        let next_at = escalation::next(policy, &position).due_at;
+        let next_at = escalation::next(&policy, &position).due_at;
         let effects =
             channels.iter().filter_map(|channel| self.page_channel(channel, page.level, page.round, why)).collect();
         let fact = Fact::Paged { level: page.level, round: page.round, started_at: page.started_at, channels, next_at };
@@ -141,7 +141,8 @@ impl Deciding<'_> {
     fn page_channel(&mut self, channel: &str, level: u32, round: u32, why: &str) -> Option<u32> {
         let incident = self.incident.as_ref()?;
         let catalogue = self.policy.catalogue;
-        let team = &escalation::level(catalogue.policy(incident.severity)?, level)?.team;
+        let policy = catalogue.policy_for(incident.severity, incident.runbook.as_deref())?;
+        let team = &escalation::level(&policy, level)?.team;
         let team = catalogue.teams.get(team).map_or(team, |team| &team.title).clone();
         let key = incident.next_key(channel, level, round);
         self.paged.insert(channel.to_owned());
@@ -152,8 +153,11 @@ impl Deciding<'_> {
     pub(super) fn on_call(&self, kind: &NoticeKind) -> Option<OnCallPerson> {
         let NoticeKind::Page { level, .. } = kind else { return None };
         let catalogue = self.policy.catalogue;
-        let policy = catalogue.policy(self.incident.as_ref()?.severity)?;
-        let Duty::User(user) = duty(catalogue, &escalation::level(policy, *level)?.team, self.now) else { return None };
+        let incident = self.incident.as_ref()?;
+        let policy = catalogue.policy_for(incident.severity, incident.runbook.as_deref())?;
+        let Duty::User(user) = duty(catalogue, &escalation::level(&policy, *level)?.team, self.now) else {
+            return None;
+        };
         Some(OnCallPerson { title: user.title.clone(), slack_user_id: user.slack_user_id.clone() })
     }
 

@@ -116,7 +116,7 @@ impl Story {
         let incident =
             self.incident.as_ref().map_or(IncidentId::parse("INC-0").unwrap(), |incident| incident.id.clone());
         self.decide_all(&[Event::Command(Command {
-            incident,
+            target: CommandTarget::Incident(incident),
             action,
             by: "alice".to_owned(),
             text: None,

@@ -31,7 +31,7 @@ fn id_of(silences: &[Silence], severity: Severity, alerts: &[&str], now: Timesta
     let none = Dimensions::new();
     let keys: Vec<AlertKey> = alerts.iter().map(|name| AlertKey::new(name, &none, None)).collect();
     let firing: Vec<_> = keys.iter().map(|key| (key, &none)).collect();
-    let subject = Subject { group: &GroupKey::named("api"), severity, firing: &firing };
+    let subject = Subject { group: &GroupKey::named("api"), severity, firing: &firing, untracked: false };
     quiet(subject, silences, &[], now).map(|quiet| quiet.id)
 }
 
@@ -88,7 +88,7 @@ fn a_maintenance_is_a_silence_by_the_clock() {
     };
     let (key, none, group) = (AlertKey::new("a", &Dimensions::new(), None), Dimensions::new(), GroupKey::named("api"));
     let firing = [(&key, &none)];
-    let subject = Subject { group: &group, severity: Severity::Sev3, firing: &firing };
+    let subject = Subject { group: &group, severity: Severity::Sev3, firing: &firing, untracked: false };
     let quiet = |now| super::quiet(subject, &[], std::slice::from_ref(&maintenance), now);
     assert_eq!(
         quiet(now()).unwrap().reason,
@@ -103,4 +103,21 @@ fn the_same_request_has_the_same_id() {
     assert_eq!(id("alice"), id("alice"));
     assert_ne!(id("alice"), id("bob"));
     assert!(id("alice").starts_with("SIL-20261123-"));
+}
+
+#[test]
+fn what_was_only_counted_is_silenced_with_its_whole_group_alone() {
+    let none = Dimensions::new();
+    let (key, group) = (AlertKey::new("a", &none, None), GroupKey::named("api"));
+    let is_quiet = |silence: Silence, untracked: bool| {
+        let subject = Subject { group: &group, severity: Severity::Sev2, firing: &[(&key, &none)], untracked };
+        quiet(subject, &[silence], &[], now()).is_some()
+    };
+    let of_group = Matcher { group: Some("api".to_owned()), ..Matcher::default() };
+    let of_rule = Matcher { rule: Some("a".to_owned()), ..of_group.clone() };
+    let of_alerts = Silence { alerts: BTreeSet::from([key.clone()]), ..silence(Matcher::default(), 60) };
+    for (silence, expected) in [(silence(of_group, 60), true), (silence(of_rule, 60), false), (of_alerts, false)] {
+        assert!(is_quiet(silence.clone(), false), "{silence:?}");
+        assert_eq!(is_quiet(silence.clone(), true), expected, "{silence:?}");
+    }
 }

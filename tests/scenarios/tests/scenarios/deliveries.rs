@@ -87,7 +87,7 @@ async fn everything_is_down_for_a_while_and_nothing_is_forgotten() {
     let pages = world.pages();
     assert!(pages.iter().any(|page| page.ends_with("pagerduty SEV1")), "{pages:?}");
     assert!(pages.iter().any(|page| page.ends_with("slack SEV1")), "{pages:?}");
-    assert_eq!(world.store().pending_effects(&world.the_incident().await.id).await.unwrap(), []);
+    assert_eq!(world.store().pending_effects(&world.the_incident().await.id).await.unwrap().0, []);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_receiver_that_asks_for_too_long_is_not_waited_for() {
 
 /// When the one message of an incident that is not done may be tried again.
 async fn next_attempt(world: &World, id: &IncidentId) -> Option<SignedDuration> {
-    let pending = world.store().pending_effects(id).await.unwrap();
+    let pending = world.store().pending_effects(id).await.unwrap().0;
     pending.first().map(|effect| effect.due_at.duration_since(world.clock.start()))
 }
 

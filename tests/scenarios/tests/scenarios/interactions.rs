@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use monitoring_aws::interactions::Answer;
 use monitoring_core::incident::{Fact, IncidentId, Status};
 use scenarios::senders::{SLACK_SECRET, buttons, from_slack, happened, integration, person, press};
-use scenarios::{Fault, Kind, Options, ToSpan, World, after, before};
+use scenarios::{Fault, Invocation, Kind, Options, ToSpan, World, after, before};
 use serde_json::Value;
 
 /// How often an incident was acknowledged.
@@ -50,6 +50,33 @@ async fn a_button_in_slack_resolves() {
     world.interact(&press("resolve", id.as_str(), "alice", world.now(), 1)).await.1.unwrap().answered();
     let incident = world.incident(&id).await;
     assert_eq!((incident.status, incident.resolution.unwrap().by.as_str()), (Status::Resolved, "alice"));
+}
+
+/// The page went out under a key of the group, and whoever answers it at `PagerDuty` answers for the incident.
+#[tokio::test]
+async fn what_was_paged_before_it_was_recorded_is_acknowledged_at_pagerduty() {
+    let world = World::new().await;
+    world.dynamodb.down();
+    world.publish(&scenarios::messages::by_hand("ErrorRate", 15.0));
+    world.deliver().await;
+    let key = world.pagerduty.keys(Kind::Page).remove(0);
+    assert_eq!(key, "ai-nutritionist/api");
+    let acknowledges = |event| happened("incident.acknowledged", &key, &person("alice"), event);
+    assert!(matches!(world.interact(&acknowledges("E1")).await.1, Some(Invocation::Failed(_))));
+
+    world.dynamodb.up();
+    let refused = world.interact(&acknowledges("E2")).await.1.unwrap();
+    let Invocation::Failed(error) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("is not recorded yet"), "{error}");
+
+    world.advance(3.minutes());
+    world.deliver().await;
+    let id = world.the_incident().await.id;
+    world.interact(&acknowledges("E2")).await.1.unwrap().answered();
+    assert_eq!(world.incident(&id).await.acknowledgement.unwrap().by, "alice");
+    // Another suite's pages are none of ours.
+    let foreign = happened("incident.acknowledged", "ai-nutritionist-staging/api", &person("alice"), "E3");
+    assert_eq!(world.interact(&foreign).await.0, Answer::Ignored);
 }
 
 #[tokio::test]

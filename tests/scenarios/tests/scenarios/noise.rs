@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 use monitoring_aws::incident_response::HandleError;
+use monitoring_core::alert::{AlertChange, ChangeOf, ChangeState, GroupKey, change_for};
 use monitoring_core::catalogue::{Maintenance, Matcher, Window};
 use monitoring_core::incident::{Hold, Incident, IncidentId};
-use scenarios::messages::{catalogue_of_groups, silence, unsilence};
+use scenarios::messages::{catalogue_of, catalogue_of_groups, silence, unsilence};
 use scenarios::{Fault, Invocation, Kind, Options, ToSpan, World, every};
 use serde_json::json;
 
@@ -321,6 +322,72 @@ async fn what_a_storm_stood_for_is_paged_when_a_person_resolves_it_and_not_all_a
     world.wait(1.minute()).await;
     assert_eq!(first_pages(&world), 42 + 5);
     assert_eq!(folded(&world).await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_a_silence_releases_counts_for_a_storm_and_what_it_holds_back_does_not() {
+    let world =
+        World::with(Options { catalogue: catalogue_of_groups(Options::default().catalogue, 30), ..Options::default() })
+            .await;
+    world.silence(&json!({ "group": "group-*" }), 30).await;
+    for number in 0..30 {
+        fires(&world, &format!("rule-{number:03}"), "critical").await;
+    }
+    fires(&world, "response-time", "critical").await;
+    world.wait(29.minutes()).await;
+    assert_eq!(folded(&world).await.len(), 0);
+    assert_eq!(first_pages(&world), 1);
+    assert!(world.latest("storm").await.is_none());
+
+    world.wait(1.minute()).await;
+    assert_eq!(first_pages(&world), 1 + 20 + 1, "twenty, and a storm of the rest");
+    assert_eq!(folded(&world).await.len(), 10);
+}
+
+#[tokio::test]
+async fn a_storm_is_not_silenced_and_neither_is_what_was_only_counted() {
+    let world = storm_of(30).await;
+    let storm = world.latest("storm").await.unwrap();
+    let silence_of = |id: &IncidentId| json!({ "command": "silence", "incident_id": id, "minutes": 60, "by": "alice" });
+    let said = refusal(world.send(silence_of(&storm.id)).await);
+    assert!(said.contains("acknowledge it"), "{said}");
+
+    let world =
+        World::with(Options { catalogue: catalogue_of(Options::default().catalogue, 40), ..Options::default() }).await;
+    let id = many_alerts(&world, 20).await;
+    let said = refusal(world.send(silence_of(&id)).await);
+    assert!(said.contains("silences add --group"), "{said}");
+    world.silence(&json!({ "group": world.incident(&id).await.group }), 60).await;
+    let pages = world.pages().len();
+    world.wait(30.minutes()).await;
+    assert_eq!(world.pages().len(), pages, "its whole group is silenced");
+}
+
+/// One incident of so many alerts.
+async fn many_alerts(world: &World, count: usize) -> IncidentId {
+    let rule = &world.catalogue.rules["lambda-throttles"];
+    let metric = &world.catalogue.metrics[&rule.metric];
+    let at = world.now();
+    let change = |dimensions| {
+        let change = ChangeOf { state: ChangeState::Firing, level: 0, value: Some(1.0), at, since: at };
+        let change = change_for(rule, metric, dimensions, change, "it breaches");
+        serde_json::to_string(&AlertChange { group: GroupKey::named("lambda"), ..change }).unwrap()
+    };
+    for dimensions in metric.dimensions.iter().take(count) {
+        world.alert(&change(dimensions)).await;
+    }
+    world.the_incident().await.id
+}
+
+#[tokio::test]
+async fn nothing_waits_for_a_parent_that_only_a_topic_has_accepted() {
+    let world = World::new().await;
+    world.slack.fail_with(503);
+    world.pagerduty.fail_with(503);
+    // A SEV3 is told by Slack and e-mail, and SNS accepts whatever it is given.
+    fires(&world, "error-rate", "warning").await;
+    let business = fires(&world, "conversion-rate", "warning").await;
+    assert_eq!(world.incident(&business).await.held, None);
 }
 
 #[tokio::test]

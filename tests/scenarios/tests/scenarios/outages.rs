@@ -146,7 +146,7 @@ async fn the_store_is_down_for_twenty_minutes_and_everything_catches_up() {
     assert!(world.pagerduty.keys(Kind::Page).contains(&format!("{api}/2.0")), "the escalation is late, and not lost");
     for incident in &incidents {
         world.resolve(&incident.id, "alice").await;
-        assert_eq!(world.store().pending_effects(&incident.id).await.unwrap(), []);
+        assert_eq!(world.store().pending_effects(&incident.id).await.unwrap().0, []);
     }
     let closed = world.pagerduty.keys(Kind::Resolved);
     let open: Vec<String> = world.pagerduty.keys(Kind::Page).into_iter().filter(|key| !closed.contains(key)).collect();

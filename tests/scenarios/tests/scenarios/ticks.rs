@@ -17,7 +17,7 @@ async fn two_ticks_at_once_call_the_second_level_once() {
         assert_eq!(world.pages().len(), pages, "at minute {minute}: {:?}", world.pages());
     }
     assert_eq!(world.pagerduty.accepted(Kind::Page).len(), world.pagerduty.keys(Kind::Page).len());
-    assert_eq!(world.store().pending_effects(&id).await.unwrap(), []);
+    assert_eq!(world.store().pending_effects(&id).await.unwrap().0, []);
 }
 
 /// A SEV1 that nobody has looked at for 20 minutes, since no tick came.
@@ -89,7 +89,7 @@ async fn a_clock_that_goes_back_pages_nobody_twice_and_forgets_nobody() {
     let mut acknowledged = world.pagerduty.keys(Kind::Acknowledged);
     acknowledged.sort();
     assert_eq!(acknowledged, [id.to_string(), format!("{id}/2.0")]);
-    assert_eq!(world.store().pending_effects(&id).await.unwrap(), []);
+    assert_eq!(world.store().pending_effects(&id).await.unwrap().0, []);
 }
 
 #[tokio::test]

@@ -11,9 +11,6 @@ const INCIDENTS: &str = "ai-nutritionist-incidents";
 const JOURNAL: &str = "ai-nutritionist-incident-journal";
 const ALERTS: &str = "ai-nutritionist-monitoring-alerts";
 
-/// What the suite says of itself.
-const SUITE: &str = "monitoring-suite";
-
 const REFUSED: Fault =
     Fault::Answer(400, r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#);
 const THROTTLED: Fault =
@@ -30,7 +27,9 @@ async fn update(world: &World, table: &str, key: &[(&str, &str)], expression: &s
 
 /// What is wrong with the suite, as far as it knows.
 async fn about_the_suite(world: &World) -> Incident {
-    world.latest(SUITE).await.expect("the suite is not well")
+    let mut incidents = world.incidents().await;
+    incidents.retain(|incident| incident.group.is_suite());
+    incidents.pop().expect("the suite is not well")
 }
 
 #[tokio::test]
@@ -84,6 +83,44 @@ async fn a_message_that_fell_out_of_the_index_is_found_and_sent() {
     assert_eq!(world.effects(&id).await[1], "2 slack done after 2");
     world.wait(1.minute()).await;
     assert!(!about_the_suite(&world).await.is_open());
+}
+
+#[tokio::test]
+async fn whoever_knows_of_one_trouble_of_the_suite_is_called_for_another() {
+    let world = World::new().await;
+    world.outside.topic_is_wrong("notify-email", &["no subscription is confirmed"]);
+    world.daily().await;
+    let email = about_the_suite(&world).await;
+    world.acknowledge(&email.id, "alice").await;
+    assert_eq!(world.pages().len(), 2);
+
+    let id = world.breach("ErrorRate", 15.0).await;
+    update(&world, INCIDENTS, &[("incident_id", id.as_str())], "REMOVE wake_at, due_shard, due_at").await;
+    world.wait(1.minute()).await;
+    assert_eq!(world.pages()[4..], ["0:01 pagerduty SEV2", "0:01 slack SEV2"]);
+    let audit = about_the_suite(&world).await;
+    assert_eq!(audit.title, "Incidents are not attended to");
+    assert_ne!(audit.id, email.id);
+}
+
+#[tokio::test]
+async fn a_message_of_a_newer_version_is_not_sent_and_somebody_is_told() {
+    let world = World::new().await;
+    world.slack.fail_with(500);
+    let id = world.breach("ErrorRate", 15.0).await;
+    let request = world.tables.update_item().table_name(JOURNAL).update_expression("SET #schema = :schema");
+    let request = request.expression_attribute_names("#schema", "schema");
+    let request = request.expression_attribute_values(":schema", AttributeValue::N("99".to_owned()));
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let request = request.key("incident_id", key(id.as_str())).key("entry", key("pending#000002"));
+    request.send().await.unwrap();
+    world.slack.recover();
+
+    world.wait(1.minute()).await;
+    let page = world.pagerduty.accepted(Kind::Page).pop().unwrap();
+    assert!(page.text.contains("pending#000002 of") && page.text.contains("99"), "{}", page.text);
+    let store = world.store();
+    assert_eq!(store.pending_effects(&id).await.unwrap().1.len(), 1, "it is left as it is");
 }
 
 fn heartbeats(world: &World) -> usize {

@@ -1,6 +1,7 @@
 //! Who is told: severities and their escalation, channels, teams, runbooks.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use monitoring_core::catalogue::{Category, Severity};
 
@@ -24,6 +25,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
     }
     for (pointer, name, runbook) in entries("runbooks", &checker.document.runbooks) {
         checker.known(child(&pointer, "team"), "teams", &runbook.team, &format!("runbook {name} belongs to"));
+        for (at, team) in items(&child(&pointer, "levels"), runbook.levels.as_deref().unwrap_or_default()) {
+            checker.known(at, "teams", team, &format!("runbook {name} calls"));
+        }
         for (at, _) in
             items(&child(&pointer, "steps"), &runbook.steps).into_iter().filter(|(_, step)| step.trim().is_empty())
         {
@@ -250,7 +254,12 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
         .collect();
     let teams: BTreeSet<&String> = levels()
         .filter_map(|level| level.team.as_ref())
-        .chain(document.runbooks.values().map(|runbook| &runbook.team))
+        .chain(
+            document
+                .runbooks
+                .values()
+                .flat_map(|runbook| iter::once(&runbook.team).chain(runbook.levels.iter().flatten())),
+        )
         .chain(&document.defaults.team)
         .collect();
     let runbooks: BTreeSet<&String> = document.rules.values().filter_map(|rule| rule.runbook.as_ref()).collect();

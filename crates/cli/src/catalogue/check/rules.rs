@@ -1,5 +1,6 @@
 //! Rules: thresholds and their order, datapoints, hours, groups, and what each engine can do.
 
+use monitoring_core::alert::{STORM, SUITE, UNRECOGNISED};
 use monitoring_core::catalogue::{Comparison, Engine, Severity};
 use monitoring_core::metric::Unit;
 
@@ -30,6 +31,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         check_condition(checker, &pointer, name, rule);
         check_min_volume(checker, &pointer, name, rule);
         check_hours(checker, &pointer, name, rule);
+        check_group(checker, &pointer, name, rule);
         check_group_by(checker, &pointer, name, rule);
         match rule.engine.unwrap_or(checker.document.defaults.engine) {
             Engine::Alarm => check_alarm(checker, &pointer, name, rule),
@@ -259,6 +261,15 @@ fn check_hours(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
     }
     if let Some(zone) = &hours.time_zone {
         checker.time_zone(&child(&at, "time_zone"), zone);
+    }
+}
+
+/// The groups that are the suite's own are nobody else's.
+fn check_group(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule) {
+    let group = rule.group.as_deref().unwrap_or(name);
+    if [SUITE, STORM, UNRECOGNISED].contains(&group.split('/').next().unwrap_or_default()) {
+        let message = format!("group {group} of rule {name} is the suite's own");
+        checker.error(child(pointer, "group"), message, "write another name");
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Incoming;
 use crate::alert::bounded;
-use crate::decide::{Action, Command};
+use crate::decide::{Action, Command, CommandTarget};
 use crate::incident::{IncidentId, RECOVERY, Status};
 
 /// The most bytes of who gives a command, and of what they write.
@@ -13,6 +13,9 @@ const MAX_TEXT: usize = 2000;
 
 /// The most bytes of the name under which a command is carried out once: it becomes part of a key.
 const MAX_ONCE: usize = 80;
+
+/// The most bytes of the key of a page.
+const MAX_KEY: usize = 255;
 
 /// What every command has beside what it is about.
 pub(super) struct Words {
@@ -29,7 +32,7 @@ pub(super) fn parse(event: &Value) -> Result<Incoming, String> {
     if matches!(command, "silence" | "unsilence") {
         return super::silence::parse(event).map(Incoming::Silence);
     }
-    let incident = incident(event)?;
+    let target = target(event)?;
     let Words { by, text: words, once } = words(event)?;
     let action = match command {
         "acknowledge" => Action::Acknowledge,
@@ -50,11 +53,22 @@ pub(super) fn parse(event: &Value) -> Result<Incoming, String> {
         }
     };
     let text = if matches!(action, Action::Note(_)) { None } else { words };
-    Ok(Incoming::Command(Command { incident, action, by, text, once }))
+    Ok(Incoming::Command(Command { target, action, by, text, once }))
 }
 
 fn text<'a>(event: &'a Value, key: &str) -> Option<&'a str> {
     event.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// What a command is about: an incident, or what was paged under a key before it could be recorded.
+fn target(event: &Value) -> Result<CommandTarget, String> {
+    if event.get("incident_id").is_some() {
+        return incident(event).map(CommandTarget::Incident);
+    }
+    match text(event, "unrecorded_key").filter(|key| key.len() <= MAX_KEY) {
+        Some(key) => Ok(CommandTarget::UnrecordedKey(key.to_owned())),
+        None => incident(event).map(CommandTarget::Incident),
+    }
 }
 
 /// The incident that a command is about.

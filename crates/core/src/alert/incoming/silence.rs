@@ -61,8 +61,9 @@ pub(super) fn parse(event: &Value) -> Result<SilenceRequest, String> {
         return Ok(SilenceRequest::End { id: bounded(id, 60), by });
     }
     let minutes = event.get("minutes").and_then(Value::as_u64).filter(|minutes| *minutes > 0);
-    let seconds = minutes.and_then(|minutes| u32::try_from(minutes.checked_mul(60)?).ok());
-    let seconds = seconds.ok_or("a silence needs minutes, a whole number from 1")?;
+    let minutes = minutes.ok_or("a silence needs minutes, a whole number from 1")?;
+    // More than any catalogue allows is refused with what it allows.
+    let seconds = u32::try_from(minutes.saturating_mul(60)).unwrap_or(u32::MAX);
     match (event.get("incident_id"), event.get("match")) {
         (Some(_), Some(_)) => Err(BOTH.to_owned()),
         (_, None) => {

@@ -237,12 +237,33 @@ fn a_record_that_the_queue_hands_out_again_is_the_same_alert() {
     assert_eq!(twice[0], twice[1]);
 }
 
+/// A dead letter that is put back is a new message to the queue, and only its envelope says how old it is.
+#[test]
+fn what_was_published_long_ago_may_have_been_handled_before() {
+    let record = |published: &str, receives: &str| {
+        let body = json!({"Type": "Notification", "Message": "x", "Timestamp": published}).to_string();
+        let attributes = json!({"ApproximateReceiveCount": receives, "SentTimestamp": "1795403699000"});
+        only(&json!({"Records": [{"body": body, "attributes": attributes}]}))
+    };
+    for (published, receives, again) in [
+        ("2026-11-23T03:14:30Z", "1", false),
+        ("2026-11-23T03:14:30Z", "2", true),
+        ("2026-11-23T03:10:00Z", "1", false),
+        ("2026-11-23T03:09:59Z", "1", true),
+    ] {
+        let record = record(published, receives);
+        assert_eq!(record.again, again, "{published} {receives}");
+        assert_eq!(record.change.unwrap().at, published.parse().unwrap());
+    }
+}
+
 /// A message without a time of its own happened when it was sent, so that one that is handed out again is the same.
 #[test]
 fn what_has_no_time_happened_when_it_was_sent() {
     for (name, expected) in [
         ("sqs-raw", "2026-11-23T03:14:05.123Z"),
-        ("sqs-sns-envelope", "2026-11-23T03:14:05.123Z"),
+        // The topic's word comes before the queue's.
+        ("sqs-sns-envelope", "2026-11-23T03:14:05.200Z"),
         ("sns-seed", "2026-11-23T03:15:00Z"),
     ] {
         assert_eq!(only(&fixture(name)).change.unwrap().at, expected.parse().unwrap(), "{name}");

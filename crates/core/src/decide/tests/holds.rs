@@ -210,7 +210,7 @@ fn a_sev1_that_flaps_is_paged_each_time() {
 #[test]
 fn one_too_many_in_a_storm_is_held_back_but_for_a_sev1_and_paged_when_the_storm_is_over() {
     let storm = IncidentId::parse("INC-5").unwrap();
-    let around = Around { storm: Some(storm), beyond_storm: true, ..Around::default() };
+    let around = Around { storm: Some(storm), ..Around::default() };
     let mut story = Story { around: around.clone(), ..Story::new() };
     story.fires("a", Sev1);
     assert!(!story.said.is_empty());
@@ -218,8 +218,6 @@ fn one_too_many_in_a_storm_is_held_back_but_for_a_sev1_and_paged_when_the_storm_
     let mut story = Story { around: around.clone(), ..Story::new() };
     story.fires("a", Sev2);
     story.said(&[]);
-    // A tick counts nothing, so only what is recorded says that it was one too many.
-    story.around.beyond_storm = false;
     story.pass(1);
     story.wakes();
     story.nothing("held back");
@@ -237,6 +235,52 @@ fn an_incident_that_was_paged_before_the_storm_goes_on_by_itself() {
     story.pass(15);
     story.wakes();
     story.said(&["pagerduty page 2.0 INC/2.0", "slack page 2.0 INC/2.0"]);
+}
+
+#[test]
+fn what_was_paged_and_silenced_is_one_of_many_when_the_silence_ends_in_a_storm() {
+    let mut story = Story::new();
+    story.fires("a", Sev2);
+    story.around.silences = vec![silence(&story, "a", 60)];
+    story.pass(15);
+    story.wakes();
+    story.said(&[]);
+    story.around.storm = IncidentId::parse("INC-5");
+    story.pass(60);
+    story.wakes();
+    assert!(matches!(story.incident().held, Some(Hold::Storm { .. })));
+    story.around.storm = None;
+    story.pass(1);
+    story.wakes();
+    story.said(&["pagerduty page 1.1 INC/1.1", "slack page 1.1 INC/1.1"]);
+}
+
+#[test]
+fn the_page_that_stands_for_many_is_held_back_by_nothing() {
+    let mut story = Story::new();
+    let everything = Matcher { group: Some("*".to_owned()), ..Matcher::default() };
+    story.around.silences = vec![Silence { matcher: everything, sev1: true, ..silence(&story, "a", 60) }];
+    let change = AlertChange { group: GroupKey::storm(), ..alert("a", ChangeState::Firing, Sev2, story.now) };
+    story.decide_all(&[Event::Alert(change)]);
+    story.said(&["pagerduty page 1.0 INC", "slack page 1.0 INC"]);
+}
+
+#[test]
+fn what_a_parent_holds_back_is_not_released_while_the_parent_is_paged_once_more() {
+    let mut story = Story::new();
+    story.around.parents = vec![parent(true)];
+    story.fires("a", Sev2);
+    story.said(&[]);
+    // Its next level was asked for, and no receiver has accepted that yet.
+    story.around.parents = vec![parent(false)];
+    story.pass(1);
+    story.wakes();
+    story.nothing("held back");
+    let another = Parent { incident: IncidentId::parse("INC-10").unwrap(), ..parent(false) };
+    story.around.parents = vec![another];
+    story.pass(1);
+    story.wakes();
+    story.said(&["pagerduty page 1.0 INC", "slack page 1.0 INC"]);
 }
 
 #[test]

@@ -8,6 +8,29 @@ fn thread(ts: &str) -> SlackThread {
 }
 
 #[test]
+fn a_runbook_names_the_teams_that_are_called_for_it_and_the_severity_the_rest() {
+    let mut story = Story::new();
+    let runbook = story.catalogue.runbooks.keys().next().unwrap().clone();
+    story.catalogue.runbooks.get_mut(&runbook).unwrap().levels = vec!["storage".to_owned()];
+    let change = alert("a", ChangeState::Firing, Severity::Sev1, story.now);
+    story.decide_all(&[Event::Alert(AlertChange { runbook: Some(runbook), ..change })]);
+    let called = |story: &Story| match &story.effects.last().unwrap().kind {
+        EffectKind::Notify { notice, .. } => match &notice.kind {
+            NoticeKind::Page { team, .. } => team.clone(),
+            other => panic!("{other:?}"),
+        },
+    };
+    let title =
+        |story: &Story, name: &str| story.catalogue.teams.get(name).map_or(name.to_owned(), |t| t.title.clone());
+    assert_eq!(called(&story), title(&story, "storage"));
+    story.pass(5);
+    story.wakes();
+    let second = story.catalogue.policy(Severity::Sev1).unwrap().levels[1].team.clone();
+    assert_eq!(called(&story), title(&story, &second));
+    assert_ne!(second, "storage");
+}
+
+#[test]
 fn an_alert_opens_an_incident_and_pages_the_first_level_once() {
     let mut story = Story::new();
     story.fires("a", Sev1);
@@ -546,7 +569,13 @@ fn who_gives_a_command_is_data() {
     story.fires("a", Sev3);
     let incident = story.incident().id.clone();
     let (by, text) = ("\u{202e}x".repeat(5000), Some("y\u{0}".repeat(5000)));
-    story.decide_all(&[Event::Command(Command { incident, action: Action::Acknowledge, by, text, once: None })]);
+    story.decide_all(&[Event::Command(Command {
+        target: CommandTarget::Incident(incident),
+        action: Action::Acknowledge,
+        by,
+        text,
+        once: None,
+    })]);
     let by = &story.incident().acknowledgement.as_ref().unwrap().by;
     assert!(by.starts_with(" x x") && by.len() <= 80, "{by:?}");
 }
