@@ -19,14 +19,17 @@ usage() {
 Usage: scripts/test.sh [--no-stack | --only-stack]
 
 Checks and tests everything: formatting, lints, Rust and Python tests, the
-shell scripts, and the stack test, which runs the functions' release zips on a
-local AWS (MiniStack).
+shell scripts, the Terraform configuration, and the stack test, which deploys
+the functions' release zips to a local AWS (MiniStack) with Terraform.
 
   --no-stack    all but the stack test
   --only-stack  the release build, the zips and the stack test
 
-Needs Rust (rustup), a C compiler and Python 3.10 or newer with pip. The rest
-is installed, in pinned versions, into the cache:
+Needs Rust (rustup), a C compiler and Python 3.10 or newer with pip; for what
+is Terraform's also terraform 1.9 or newer and its registry, or the stand-in
+for the registry in ../shared/terraform-offline. Without, the configuration is
+not checked and the stack test deploys call by call. The rest is installed, in
+pinned versions, into the cache:
 
   MONITORING_CACHE  default ~/.cache/ai-nutritionist-monitoring
   CARGO_TARGET_DIR  default $MONITORING_CACHE/target
@@ -103,19 +106,56 @@ need() {
   command -v "$1" >/dev/null || fail "$1 is not on the PATH; $2"
 }
 
-# Fills the folder $1 with a Python environment of the pinned packages.
+# Fills the folder $1 with a Python environment of the packages that the file $2 pins.
 install_python_tools() {
   rm -rf "$1"
   mkdir -p "$(dirname "$1")"
   # Debian ships venv without the pip in it; the pip of the system can fill the environment then.
   if python3 -m venv "$1" >/dev/null 2>&1; then
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check -r scripts/requirements-test.txt
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check -r "$2"
   else
     rm -rf "$1"
     python3 -m venv --without-pip "$1"
-    python3 -m pip --python "$1/bin/python" install --quiet --disable-pip-version-check -r scripts/requirements-test.txt
+    python3 -m pip --python "$1/bin/python" install --quiet --disable-pip-version-check -r "$2"
   fi
   touch "$1/complete"
+}
+
+# Sets `tools` to a Python environment of the packages that the file $1 pins.
+need_python_tools() {
+  # Named after what is in it: a change of a version makes a new one.
+  tools=$cache/python-$(cksum <"$1" | cut -d ' ' -f 1)
+  if [[ ! -f $tools/complete ]]; then
+    step "Python tools of $1" install_python_tools "$tools" "$1"
+  fi
+}
+
+# Sets `terraform` to a program that runs Terraform and finds its provider; leaves it empty and says why in
+# `no_terraform` where there is none.
+terraform=
+no_terraform=
+find_terraform() {
+  local stand_in=$root/../shared/terraform-offline
+  if ! command -v terraform >/dev/null; then
+    no_terraform="terraform is not on the PATH"
+  elif python3 -c 'import urllib.request; urllib.request.urlopen("https://registry.terraform.io/.well-known/terraform.json", timeout=10)' 2>/dev/null; then
+    terraform=$(command -v terraform)
+  elif [[ -x $stand_in/tf.sh ]]; then
+    export TFO_CACHE=$cache/terraform-offline
+    step "Terraform's stand-in provider (the registry does not answer)" "$stand_in/setup.sh"
+    terraform=$(cd "$stand_in" && pwd)/tf.sh
+  else
+    no_terraform="neither registry.terraform.io nor ../shared/terraform-offline is there"
+  fi
+}
+
+# In a copy, so that nothing is left in the clone.
+check_terraform() {
+  mkdir "$work/check"
+  cp -r infrastructure tests monitoring.resolved.json "$work/check"
+  cd "$work/check/infrastructure/monitoring"
+  AWS_REGION=us-east-1 "$terraform" init -backend=false -input=false -no-color >init.log || { cat init.log; return 1; }
+  AWS_REGION=us-east-1 "$terraform" validate -no-color
 }
 
 check_scripts() {
@@ -133,7 +173,7 @@ resolve_catalogue() {
 
 # In a function, so that bash has read all of it before the first step: a run survives an edit of this file.
 main() {
-  local checks=yes stack=yes nextest=no tools
+  local checks=yes stack=yes nextest=no tools without_terraform=
   while (($#)); do
     case $1 in
       -h | --help)
@@ -158,9 +198,20 @@ main() {
 
   if cargo nextest --version >/dev/null 2>&1; then nextest=yes; fi
 
+  work=$(mktemp -d)
+  find_terraform
+
   if [[ $checks == yes ]]; then
     step "scripts" check_scripts
     step "format" cargo fmt --all --check
+    if command -v terraform >/dev/null; then
+      step "Terraform format" terraform fmt -check -diff -recursive infrastructure
+    fi
+    if [[ $terraform ]]; then
+      step "Terraform configuration" check_terraform
+    else
+      skip "Terraform configuration" "$no_terraform"
+    fi
     step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
     if [[ ! -d ../shared ]]; then
       skip "tests against reference data" "there is no ../shared beside the clone"
@@ -181,29 +232,30 @@ main() {
   fi
 
   if [[ $stack == yes ]]; then
-    # Named after what is in it: a change of a version makes a new one.
-    tools=$cache/python-$(cksum <scripts/requirements-test.txt | cut -d ' ' -f 1)
-    if [[ ! -f $tools/complete ]]; then
-      step "Python tools" install_python_tools "$tools"
-    fi
-    work=$(mktemp -d)
+    need_python_tools scripts/requirements-test.txt
 
     # The tests have built it, too, and with other features of its dependencies: this would compile many of them anew.
     if [[ $checks == no ]]; then step "monitorctl" cargo build --locked -p monitorctl; fi
     step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json"
     [[ -s $work/catalogue.json ]] ||
       fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
-    step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json" \
-      monitoring incident-response interactions
+    step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json"
 
     # What a stopped test leaves behind goes with the folder.
     mkdir "$work/tmp"
     export TMPDIR=$work/tmp
-    export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips
-    if [[ $nextest == yes ]]; then
-      step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only
+    export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips STACK_CATALOGUE=$work/catalogue.json
+    if [[ $terraform ]]; then
+      export STACK_TERRAFORM=$terraform
     else
-      step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored
+      skip "stack tests of what Terraform makes" "$no_terraform; the suite is deployed call by call"
+      without_terraform=yes
+    fi
+    if [[ $nextest == yes ]]; then
+      step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only \
+        ${without_terraform:+-E 'not test(terraform)'}
+    else
+      step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored ${without_terraform:+--skip terraform}
     fi
   fi
 

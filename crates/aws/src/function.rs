@@ -76,10 +76,13 @@ impl Function {
         Interactions::new(Secrets::new(self.settings.clone(), Some(self.config.clone())), prefix)
     }
 
-    /// The way to the incident-response function of the same service and environment.
+    /// The way to the incident-response function: the one that `INCIDENT_RESPONSE_FUNCTION` names, with its alias, or the
+    /// newest version in the same service and environment.
     pub fn incident_response(&self) -> IncidentResponse {
         let suffix = environment_suffix(&self.environment);
-        IncidentResponse::new(&self.config, format!("{}-incident-response{suffix}", self.catalogue.service))
+        let name = self.settings.get("INCIDENT_RESPONSE_FUNCTION").map(str::to_owned);
+        let name = name.unwrap_or_else(|| format!("{}-incident-response{suffix}", self.catalogue.service));
+        IncidentResponse::new(&self.config, name)
     }
 
     /// AWS. The function's own ARN tells partition, region and account of the topics.

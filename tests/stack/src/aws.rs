@@ -14,6 +14,10 @@ pub const REGION: &str = "us-east-1";
 /// The account that `MiniStack` uses for credentials that name none.
 pub const ACCOUNT: &str = "000000000000";
 
+/// Credentials that `MiniStack` takes for the account's root, and nothing of this machine's.
+pub const ENVIRONMENT: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")];
+
 /// The `aws` command with an environment of its own.
 #[derive(Debug)]
 pub struct Aws {
@@ -82,9 +86,7 @@ impl Aws {
             .env("LC_ALL", "C.UTF-8")
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_DEFAULT_REGION", REGION)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(ENVIRONMENT)
             .output()
             .map_err(|error| format!("cannot run {name}: {error}"))?;
         if !output.status.success() {

@@ -1,9 +1,11 @@
 //! The suite as it stands in an account: tables, topics, queues, functions and schedules on `MiniStack`.
 
+mod cli;
+
 use std::{
     fmt::Write as _,
-    thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
@@ -13,7 +15,8 @@ use crate::{
     button,
     ministack::MiniStack,
     outside::Outside,
-    path_from_env,
+    probe::Probe,
+    terraform::Terraform,
 };
 
 /// The function that measures.
@@ -26,25 +29,27 @@ pub const INTERACTIONS: &str = "ai-nutritionist-interactions";
 
 const FUNCTIONS: [(&str, &str); 3] =
     [(MONITORING, "monitoring.zip"), (INCIDENT_RESPONSE, "incident-response.zip"), (INTERACTIONS, "interactions.zip")];
-/// The functions that have something to do each minute.
-const SCHEDULED: [&str; 2] = [MONITORING, INCIDENT_RESPONSE];
 /// The topics whose messages become incidents. The suite never publishes notifications to them.
 const EVENT_TOPICS: [&str; 2] = ["ai-nutritionist-alerts", "ai-nutritionist-business-alerts"];
-const NOTIFY_TOPIC: &str = "ai-nutritionist-notify-email";
-const QUEUE: &str = "ai-nutritionist-incident-events";
 const DEAD_LETTERS: &str = "ai-nutritionist-incident-events-dlq";
-const TABLES: &str = include_str!("../../fixtures/tables.json");
 
-/// Lambda's time limit for the functions.
-const FUNCTION_TIMEOUT_SECONDS: u32 = 30;
-/// A message that failed comes back after this. Lambda wants it to be no shorter than the function's limit.
-const VISIBILITY_TIMEOUT_SECONDS: u32 = 30;
-/// Receives before a message counts as poison.
-const MAX_RECEIVES: u32 = 5;
+/// What a destroyed suite leaves nothing of: how to list it, and where the list is.
+const KINDS: [(&str, &str, &str); 9] = [
+    ("lambda", "list-functions", "Functions"),
+    ("lambda", "list-event-source-mappings", "EventSourceMappings"),
+    ("dynamodb", "list-tables", "TableNames"),
+    ("sns", "list-topics", "Topics"),
+    ("sqs", "list-queues", "QueueUrls"),
+    ("events", "list-rules", "Rules"),
+    ("iam", "list-roles", "Roles"),
+    ("kms", "list-aliases", "Aliases"),
+    ("cloudwatch", "describe-alarms", "MetricAlarms"),
+];
 
 /// A deployed suite. Everything goes when it is dropped.
 #[derive(Debug)]
 pub struct Deployment {
+    terraform: Option<Terraform>,
     ministack: MiniStack,
     /// The operator's command line.
     pub aws: Aws,
@@ -53,170 +58,106 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Starts the servers and deploys the suite.
+    /// Starts the servers and deploys the suite: with Terraform and under its roles where there is Terraform, else call
+    /// by call.
     pub async fn start() -> Self {
         let outside = Outside::start().await;
-        let ministack = MiniStack::start();
+        let ministack = MiniStack::start(Terraform::is_there());
         let aws = Aws::new(ministack.endpoint(), ministack.folder());
-        let deployment = Self { ministack, aws, outside };
-        deployment.create_tables();
-        deployment.create_topics_and_queues();
-        deployment.create_functions();
-        deployment.create_event_sources();
-        deployment.create_function_url();
+        let terraform = Terraform::is_there().then(|| Terraform::new(ministack.endpoint(), &ministack.folder()));
+        let deployment = Self { terraform, ministack, aws, outside };
+        match &deployment.terraform {
+            Some(terraform) => {
+                terraform.apply(&deployment.outside);
+                deployment.put_secrets(&terraform.outputs());
+            }
+            None => deployment.create_by_command(),
+        }
         deployment
     }
 
-    fn create_tables(&self) {
-        let tables: Vec<Value> = serde_json::from_str(TABLES).expect("tables.json is a JSON array");
-        for table in tables {
-            let input = table.to_string();
-            self.do_aws(&["dynamodb", "create-table", "--cli-input-json", &input]);
+    /// Takes the suite down, after a look at what it leaves behind: no secret in any log or table, nothing that Terraform
+    /// would change, and in the end nothing at all.
+    pub fn end(self) {
+        self.no_secret_was_written_down();
+        let Some(terraform) = &self.terraform else { return };
+        terraform.plan_shows_no_change();
+        terraform.destroy();
+        for (service, list, member) in KINDS {
+            let left = &self.aws.run(&[service, list])[member];
+            assert!(left.as_array().is_none_or(Vec::is_empty), "terraform destroy left {service} {left}");
         }
     }
 
-    fn create_topics_and_queues(&self) {
-        for topic in EVENT_TOPICS.into_iter().chain([NOTIFY_TOPIC]) {
-            self.do_aws(&["sns", "create-topic", "--name", topic]);
-        }
-        self.do_aws(&["sqs", "create-queue", "--queue-name", DEAD_LETTERS]);
-        let redrive = json!({
-            "deadLetterTargetArn": arn("sqs", DEAD_LETTERS),
-            "maxReceiveCount": MAX_RECEIVES.to_string(),
-        });
-        let attributes = json!({
-            "VisibilityTimeout": VISIBILITY_TIMEOUT_SECONDS.to_string(),
-            "RedrivePolicy": redrive.to_string(),
-        });
-        self.do_aws(&["sqs", "create-queue", "--queue-name", QUEUE, "--attributes", &attributes.to_string()]);
-        for topic in EVENT_TOPICS {
+    /// As the operator does after the first deployment: under the suite's own key.
+    fn put_secrets(&self, outputs: &Value) {
+        let key = outputs["key_alias"].as_str().expect("the output key_alias");
+        for (setting, secret) in self.outside.secrets() {
+            // In a file, so that no process list shows it, and the command does not fetch the webhook's address.
+            let file = self.aws.folder().join(setting);
+            fs::write(&file, secret).expect("a file with a secret");
+            let parameter = outputs["parameters"][setting].as_str().expect("a parameter for each secret");
+            let value = format!("file://{}", file.display());
             self.do_aws(&[
-                "sns",
-                "subscribe",
-                "--topic-arn",
-                &arn("sns", topic),
-                "--protocol",
-                "sqs",
-                "--notification-endpoint",
-                &arn("sqs", QUEUE),
+                "ssm",
+                "put-parameter",
+                "--type",
+                "SecureString",
+                "--key-id",
+                key,
+                "--name",
+                parameter,
+                "--value",
+                &value,
             ]);
         }
     }
 
-    fn create_functions(&self) {
-        let zips = path_from_env("STACK_ZIPS");
-        let environment = json!({"Variables": {
-            "ENVIRONMENT": "production",
-            "SLACK_WEBHOOK_URL": self.outside.slack_webhook_url(),
-            "SLACK_API_URL": self.outside.slack_api_url(),
-            "SLACK_SIGNING_SECRET": button::SIGNING_SECRET,
-            // Its real address is known when it is deployed, and matters to Slack alone.
-            "INTERACTIONS_URL": "https://interactions.example.com/",
-            "PAGERDUTY_INTEGRATION_KEY": "stack-integration-key",
-            "PAGERDUTY_EVENTS_URL": self.outside.pagerduty_events_url(),
-            // Relative to the unpacked zip, where Lambda starts the function.
-            "MONITORING_CATALOGUE": "catalogue.json",
-        }})
-        .to_string();
-        for (name, zip) in FUNCTIONS {
-            self.do_aws(&[
-                "lambda",
-                "create-function",
-                "--function-name",
-                name,
-                "--runtime",
-                "provided.al2023",
-                "--handler",
-                "bootstrap",
-                "--role",
-                &format!("arn:aws:iam::{ACCOUNT}:role/ai-nutritionist-monitoring-lambda-role"),
-                "--timeout",
-                &FUNCTION_TIMEOUT_SECONDS.to_string(),
-                "--memory-size",
-                "256",
-                "--environment",
-                &environment,
-                "--zip-file",
-                &format!("fileb://{}", zips.join(zip).display()),
-            ]);
+    /// The functions that Terraform made, by their names in the repository, in order.
+    #[must_use]
+    pub fn functions(&self) -> Vec<String> {
+        let outputs = self.terraform.as_ref().expect("a deployment by Terraform").outputs();
+        let functions = outputs["functions"].as_object().expect("the output functions");
+        let mut names: Vec<String> = functions.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// A function of the test's own, under the role that Terraform made for `function`.
+    #[must_use]
+    pub fn probe(&self, function: &str) -> Probe<'_> {
+        let terraform = self.terraform.as_ref().expect("a deployment by Terraform");
+        let role = terraform.outputs()["functions"][function]["role"].as_str().expect("a role").to_owned();
+        Probe::create(&self.aws, function, &role)
+    }
+
+    /// Every log line of the functions and every item of the tables, without the secrets that the test planted.
+    fn no_secret_was_written_down(&self) {
+        let mut written: Vec<(String, String)> =
+            FUNCTIONS.map(|(function, _)| (format!("log of {function}"), self.log_of(function))).into();
+        let tables = self.aws.run(&["dynamodb", "list-tables", "--query", "TableNames"]);
+        for table in tables.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let items = self.aws.run(&["dynamodb", "scan", "--table-name", table]);
+            written.push((format!("table {table}"), items.to_string()));
         }
-        for (name, _) in FUNCTIONS {
-            let started = Instant::now();
-            loop {
-                let state = self.aws.run(&[
-                    "lambda",
-                    "get-function-configuration",
-                    "--function-name",
-                    name,
-                    "--query",
-                    "State",
-                ]);
-                if state == "Active" {
-                    break;
-                }
-                assert!(started.elapsed() < Duration::from_mins(1), "{name} is {state} after a minute");
-                thread::sleep(Duration::from_millis(200));
+        assert!(written.iter().any(|(_, text)| text.contains("INC-")), "nothing was written down, so nothing is shown");
+        for (setting, secret) in self.outside.secrets() {
+            // Of a URL it is the path that nobody may know.
+            let secret = secret.split_once("/services/").map_or(secret.as_str(), |(_, path)| path);
+            for (place, text) in &written {
+                assert!(!text.contains(secret), "{setting} is in the {place}");
             }
         }
-    }
-
-    fn create_event_sources(&self) {
-        self.do_aws(&[
-            "lambda",
-            "create-event-source-mapping",
-            "--function-name",
-            INCIDENT_RESPONSE,
-            "--event-source-arn",
-            &arn("sqs", QUEUE),
-            "--batch-size",
-            "10",
-            "--function-response-types",
-            "ReportBatchItemFailures",
-        ]);
-        for function in SCHEDULED {
-            let rule = format!("{function}-minute");
-            self.do_aws(&["events", "put-rule", "--name", &rule, "--schedule-expression", "rate(1 minute)"]);
-            self.do_aws(&[
-                "lambda",
-                "add-permission",
-                "--function-name",
-                function,
-                "--statement-id",
-                "minute",
-                "--action",
-                "lambda:InvokeFunction",
-                "--principal",
-                "events.amazonaws.com",
-                "--source-arn",
-                &arn("events", &format!("rule/{rule}")),
-            ]);
-            let target = format!("Id=1,Arn={}", arn("lambda", &format!("function:{function}")));
-            self.do_aws(&["events", "put-targets", "--rule", &rule, "--targets", &target]);
-        }
-    }
-
-    fn create_function_url(&self) {
-        self.do_aws(&["lambda", "create-function-url-config", "--function-name", INTERACTIONS, "--auth-type", "NONE"]);
-        self.do_aws(&[
-            "lambda",
-            "add-permission",
-            "--function-name",
-            INTERACTIONS,
-            "--statement-id",
-            "url",
-            "--action",
-            "lambda:InvokeFunctionUrl",
-            "--principal",
-            "*",
-            "--function-url-auth-type",
-            "NONE",
-        ]);
     }
 
     /// Somebody presses a button of an incident's message in Slack, which signs it with this secret. Returns the HTTP status.
     #[must_use]
     pub fn press_in_slack(&self, secret: &str, action: &str, incident_id: &str, by: &str) -> u16 {
-        let config = self.aws.run(&["lambda", "get-function-url-config", "--function-name", INTERACTIONS]);
+        let mut wanted = vec!["lambda", "get-function-url-config", "--function-name", INTERACTIONS];
+        if self.terraform.is_some() {
+            wanted.extend(["--qualifier", "live"]);
+        }
+        let config = self.aws.run(&wanted);
         // `https://<id>.lambda-url.us-east-1.on.aws/`, which MiniStack serves at a path of its own.
         let url = config.get("FunctionUrl").and_then(Value::as_str).unwrap_or_default();
         let id = url.trim_start_matches("https://").split('.').next().unwrap_or_default();
@@ -291,23 +232,21 @@ impl Deployment {
             .to_owned()
     }
 
+    fn log_of(&self, function: &str) -> String {
+        let group = format!("/aws/lambda/{function}");
+        let wanted = ["logs", "filter-log-events", "--log-group-name", &group, "--query", "events[].message"];
+        match self.aws.try_run(&wanted) {
+            Ok(Value::Array(messages)) => messages.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
+            Ok(other) => other.to_string(),
+            Err(error) => error,
+        }
+    }
+
     /// What the functions, `MiniStack`, Slack and `PagerDuty` saw, for the message of a failed test.
     pub async fn evidence(&self) -> String {
         let mut text = String::new();
         for (function, _) in FUNCTIONS {
-            let group = format!("/aws/lambda/{function}");
-            let lines = match self.aws.try_run(&[
-                "logs",
-                "filter-log-events",
-                "--log-group-name",
-                &group,
-                "--query",
-                "events[].message",
-            ]) {
-                Ok(Value::Array(messages)) => messages.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n"),
-                Ok(other) => other.to_string(),
-                Err(error) => error,
-            };
+            let lines = self.log_of(function);
             let _ = write!(text, "\n--- log of {function}\n{}", last_lines(&lines, 80));
         }
         let requests = self.outside.log().await;

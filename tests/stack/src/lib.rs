@@ -1,11 +1,13 @@
 //! The release zips of the functions on a local AWS: `MiniStack` as AWS, the `aws` command as the operator, and
 //! loopback servers as Slack and `PagerDuty`.
 //!
-//! Three environment variables say where things are; `scripts/test.sh` sets them:
-//! `MINISTACK` (the `ministack` program), `AWS_CLI` (the `aws` program) and `STACK_ZIPS` (the folder that
-//! `scripts/package.sh` filled).
+//! Environment variables say where things are; `scripts/test.sh` sets them: `MINISTACK` (the `ministack` program),
+//! `AWS_CLI` (the `aws` program), `STACK_ZIPS` (the folder that `scripts/package.sh` filled), `STACK_CATALOGUE` (the
+//! resolved catalogue in those zips), and `STACK_TERRAFORM` (the `terraform` program), without which the suite is made
+//! call by call and the tests of what Terraform makes are left out.
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::panic,
     reason = "a harness: whatever goes wrong here fails the test, with the reason"
@@ -16,6 +18,8 @@ pub mod button;
 pub mod deployment;
 pub mod ministack;
 pub mod outside;
+pub mod probe;
+pub mod terraform;
 
 use std::path::PathBuf;
 

@@ -28,13 +28,13 @@ pub struct MiniStack {
 }
 
 impl MiniStack {
-    /// Starts it and waits until it is ready.
+    /// Starts it and waits until it is ready. Where there are roles, `authorise` has it enforce their policies.
     #[must_use]
-    pub fn start() -> Self {
+    pub fn start(authorise: bool) -> Self {
         // The port is free when asked for and may be taken a moment later, hence the attempts.
         let mut output = String::new();
         for _ in 0..3 {
-            let mut ministack = Self::spawn();
+            let mut ministack = Self::spawn(authorise);
             match ministack.wait_until_ready() {
                 Ok(()) => return ministack,
                 Err(reason) => output = format!("{reason}\n{}", ministack.output()),
@@ -43,7 +43,7 @@ impl MiniStack {
         panic!("MiniStack did not become ready: {output}");
     }
 
-    fn spawn() -> Self {
+    fn spawn(authorise: bool) -> Self {
         let program = path_from_env("MINISTACK");
         let folder = tempfile::Builder::new().prefix("ministack-").tempdir().expect("a temporary folder");
         let port = free_port();
@@ -57,6 +57,7 @@ impl MiniStack {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+            .env("AUTH", authorise.to_string())
             // Both would listen on further ports.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")

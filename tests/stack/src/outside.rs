@@ -6,6 +6,8 @@ use wiremock::{
     matchers::{method, path},
 };
 
+use crate::button::SIGNING_SECRET;
+
 const SLACK_WEBHOOK: &str = "/services/T000/B000/stack";
 const SLACK_API: &str = "/api";
 const PAGERDUTY_ENQUEUE: &str = "/v2/enqueue";
@@ -48,10 +50,14 @@ impl Outside {
         Self { server }
     }
 
-    /// Slack's incoming webhook.
+    /// The secrets that the functions are given, by the setting that each belongs to.
     #[must_use]
-    pub fn slack_webhook_url(&self) -> String {
-        format!("{}{SLACK_WEBHOOK}", self.server.uri())
+    pub fn secrets(&self) -> [(&'static str, String); 3] {
+        [
+            ("SLACK_WEBHOOK_URL", format!("{}{SLACK_WEBHOOK}", self.server.uri())),
+            ("SLACK_SIGNING_SECRET", SIGNING_SECRET.to_owned()),
+            ("PAGERDUTY_INTEGRATION_KEY", "stack-integration-key".to_owned()),
+        ]
     }
 
     /// Slack's Web API.

@@ -1,5 +1,4 @@
-//! The suite's release zips under a local AWS: what only a whole deployment can show.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+//! Measuring, paging, escalating, answering, resolving, with nothing in process.
 
 use std::time::{Duration, Instant};
 
@@ -51,6 +50,7 @@ async fn the_manual_test_commands_answer_and_page() {
     let incidents = suite.outside.pagerduty_keys("trigger").await;
     assert!(incidents.iter().all(|key| key.starts_with(&incident_id)), "a second incident was opened: {incidents:?}");
     assert_eq!(incidents.iter().filter(|key| **key == incident_id).count(), 1, "paged more than once: {incidents:?}");
+    suite.end();
 }
 
 #[tokio::test]
@@ -96,6 +96,7 @@ async fn a_breach_is_paged_then_escalated_then_resolved_when_it_ends() {
     let paged = suite.outside.pagerduty_keys("trigger").await;
     assert_eq!(paged.iter().filter(|key| **key == incident_id).count(), 1, "paged more than once: {paged:?}");
     assert_eq!(suite.dead_letters(), "0", "messages were given up{}", suite.evidence().await);
+    suite.end();
 }
 
 #[tokio::test]
@@ -124,6 +125,7 @@ async fn a_signed_button_in_slack_acknowledges_a_page() {
         suite.outside.pagerduty_keys("acknowledge").await.contains(&incident_id)
     })
     .await;
+    suite.end();
 }
 
 /// Runs an `aws lambda invoke ... output.json` and returns what the function answered.

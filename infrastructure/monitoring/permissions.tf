@@ -1,0 +1,173 @@
+# What each function may do, call by call. docs/security.md says why.
+
+locals {
+  table_arn = { for name, table in aws_dynamodb_table.this : name => table.arn }
+  topic_arn = { for name, topic in aws_sns_topic.this : name => topic.arn }
+
+  # Secrets that exist and that a function reads: the setting says where, and the role may read that parameter.
+  secret_settings = {
+    for function, settings in merge(local.functions, local.public_functions) : function => {
+      for name in setintersection(settings.secrets, var.secrets) : name => "ssm:${local.parameters[name]}"
+    }
+  }
+  # The log groups that a metric of the catalogue is made from, by name or ARN.
+  queried_log_groups = distinct(flatten([for metric in values(local.catalogue.metrics) : try(metric.source.log_groups, [])]))
+  queries_logs       = length(local.queried_log_groups) > 0
+  reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
+  has_alarms         = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
+
+  # What follows from an entry of functions.tf: its secrets, and the key of what is encrypted, through the services that
+  # hold it.
+  permissions_by_setting = {
+    for function, settings in merge(local.functions, local.public_functions) : function => concat(
+      length(local.secret_settings[function]) == 0 ? [] : [{
+        sid     = "Secrets"
+        actions = ["ssm:GetParameter"]
+        resources = [
+          for name in keys(local.secret_settings[function]) :
+          "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter${local.parameters[name]}"
+        ]
+        condition = null
+      }],
+      [{
+        sid       = "Key"
+        actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        resources = [aws_kms_key.this.arn]
+        condition = {
+          test     = "StringEquals"
+          variable = "kms:ViaService"
+          values   = [for service in settings.encrypted : "${service}.${var.region}.amazonaws.com"]
+        }
+      }],
+    )
+  }
+
+  permissions = {
+    monitoring = [for statement in [
+      {
+        sid = "Series"
+        # Neither knows resources smaller than the account.
+        actions   = concat(["cloudwatch:GetMetricData"], local.has_alarms ? ["cloudwatch:DescribeAlarms"] : [])
+        resources = ["*"]
+        condition = null
+      },
+      local.queries_logs ? {
+        sid     = "Queries"
+        actions = ["logs:StartQuery"]
+        resources = [
+          for group in local.queried_log_groups :
+          startswith(group, "arn:") ? group : "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${group}:*"
+        ]
+        condition = null
+      } : null,
+      local.queries_logs ? {
+        sid = "QueryResults"
+        # A query has no ARN.
+        actions   = ["logs:GetQueryResults", "logs:StopQuery"]
+        resources = ["*"]
+        condition = null
+      } : null,
+      local.reads_costs ? {
+        sid       = "Costs"
+        actions   = ["ce:GetCostAndUsage"]
+        resources = ["*"]
+        condition = null
+      } : null,
+      {
+        sid       = "Alerts"
+        actions   = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        resources = [local.table_arn["monitoring-alerts"]]
+        condition = null
+      },
+      {
+        sid       = "Cache"
+        actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        resources = [local.table_arn["monitoring-metrics"]]
+        condition = null
+      },
+      {
+        sid       = "OpenIncidents"
+        actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
+        resources = [local.table_arn["incidents"]]
+        condition = null
+      },
+      {
+        sid       = "OpenIncidentsIndex"
+        actions   = ["dynamodb:Query"]
+        resources = ["${local.table_arn["incidents"]}/index/by-state"]
+        condition = null
+      },
+      {
+        sid       = "Publish"
+        actions   = ["sns:Publish"]
+        resources = [for topic in local.event_topics : local.topic_arn[topic]]
+        condition = null
+      },
+    ] : statement if statement != null]
+
+    incident-response = [for statement in [
+      {
+        sid       = "Events"
+        actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+        resources = [aws_sqs_queue.events.arn]
+        condition = null
+      },
+      {
+        sid       = "Incidents"
+        actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        resources = [local.table_arn["incidents"]]
+        condition = null
+      },
+      {
+        sid = "Journal"
+        actions = [
+          "dynamodb:GetItem",
+          "dynamodb:Query",
+          "dynamodb:PutItem",
+          "dynamodb:UpdateItem",
+          "dynamodb:DeleteItem",
+        ]
+        resources = [local.table_arn["incident-journal"]]
+        condition = null
+      },
+      {
+        sid     = "DueWork"
+        actions = ["dynamodb:Query"]
+        resources = [
+          "${local.table_arn["incidents"]}/index/due",
+          "${local.table_arn["incidents"]}/index/by-state",
+          "${local.table_arn["incident-journal"]}/index/due",
+        ]
+        condition = null
+      },
+      {
+        sid       = "Silences"
+        actions   = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        resources = [local.table_arn["monitoring-alerts"]]
+        condition = null
+      },
+      length(local.notify_topics) > 0 ? {
+        sid       = "Notify"
+        actions   = ["sns:Publish", "sns:ListSubscriptionsByTopic"]
+        resources = [for topic in local.notify_topics : local.topic_arn[topic]]
+        condition = null
+      } : null,
+      local.sends_sms ? {
+        sid = "SmsLimits"
+        # Settings of the account.
+        actions   = ["sns:GetSMSSandboxAccountStatus", "sns:GetSMSAttributes"]
+        resources = ["*"]
+        condition = null
+      } : null,
+    ] : statement if statement != null]
+
+    interactions = [
+      {
+        sid       = "Commands"
+        actions   = ["lambda:InvokeFunction"]
+        resources = ["arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.service}-incident-response${local.suffix}:live"]
+        condition = null
+      },
+    ]
+  }
+}

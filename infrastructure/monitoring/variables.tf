@@ -1,0 +1,148 @@
+variable "region" {
+  description = "AWS region of everything."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region is not the name of an AWS region, such as us-east-1."
+  }
+}
+
+variable "environment" {
+  description = "production keeps the plain names of tables, topics and functions; any other name is their suffix."
+  type        = string
+  default     = "production"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.environment))
+    error_message = "environment is at most 16 lower-case letters, digits and hyphens, and begins with a letter."
+  }
+}
+
+variable "catalogue" {
+  description = "The resolved catalogue, as `monitorctl catalogue resolve` writes it. The zips carry the same one."
+  type        = string
+  default     = "../../monitoring.resolved.json"
+
+  validation {
+    condition     = can(jsondecode(file(var.catalogue)).service)
+    error_message = "catalogue is not a resolved catalogue; make one with `monitorctl catalogue resolve --out FILE`."
+  }
+}
+
+variable "packages" {
+  description = "Folder with a zip for each function, as scripts/package.sh fills it."
+  type        = string
+  default     = "../../target/lambda"
+
+  validation {
+    condition     = length(fileset(var.packages, "*.zip")) > 0
+    error_message = "packages is not a folder with zips; run scripts/package.sh --out DIR --catalogue FILE."
+  }
+}
+
+variable "architecture" {
+  description = "Processor of the functions, for which the zips were built: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture is arm64 or x86_64."
+  }
+}
+
+variable "secrets" {
+  description = "Names of the settings whose secret is in Parameter Store; the output `parameters` says under which name. Terraform never sees a value. With SLACK_SIGNING_SECRET or PAGERDUTY_WEBHOOK_SECRET the public function `interactions` is deployed."
+  type        = set(string)
+  default     = ["PAGERDUTY_INTEGRATION_KEY", "SLACK_WEBHOOK_URL"]
+
+  validation {
+    condition     = alltrue([for name in var.secrets : can(regex("^[A-Z][A-Z0-9_]*$", name))])
+    error_message = "secrets has names of settings, such as SLACK_BOT_TOKEN; the values are put into Parameter Store by hand."
+  }
+}
+
+variable "subscriptions" {
+  description = "Who gets what is published, for each topic (alerts, business-alerts, notify-email, notify-sms, watcher): protocol (email, sms, https) and endpoint."
+  type = map(list(object({
+    protocol = string
+    endpoint = string
+  })))
+  default = {}
+
+  validation {
+    condition = alltrue([
+      for subscription in flatten(values(var.subscriptions)) :
+      contains(["email", "email-json", "sms", "https"], subscription.protocol)
+    ])
+    error_message = "subscriptions take the protocols email, email-json, sms and https."
+  }
+}
+
+variable "log_level" {
+  description = "What the functions log: error, warn, info, debug or trace."
+  type        = string
+  default     = "info"
+
+  validation {
+    condition     = contains(["error", "warn", "info", "debug", "trace"], var.log_level)
+    error_message = "log_level is error, warn, info, debug or trace."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long the functions' logs are kept. Those of functions that strangers or changes reach are kept for a year."
+  type        = number
+  default     = 30
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = "log_retention_days is a number of days that CloudWatch Logs offers, such as 30 or 90."
+  }
+}
+
+variable "daily_schedule" {
+  description = "When the daily check runs, in UTC, as an EventBridge expression."
+  type        = string
+  default     = "cron(0 13 * * ? *)"
+
+  validation {
+    condition     = can(regex("^(cron|rate)\\(.+\\)$", var.daily_schedule))
+    error_message = "daily_schedule is an EventBridge expression: cron(0 13 * * ? *)."
+  }
+}
+
+variable "reserve_concurrency" {
+  description = "Whether concurrency is set aside for incident-response, and interactions capped. AWS refuses that where it would leave the account fewer than 100 unreserved executions."
+  type        = bool
+  default     = true
+}
+
+variable "deletion_protection" {
+  description = "Whether the tables refuse to be deleted."
+  type        = bool
+  default     = true
+}
+
+variable "slack_api_url" {
+  description = "Base of Slack's Web API, where it is not Slack's own."
+  type        = string
+  default     = null
+}
+
+variable "pagerduty_events_url" {
+  description = "Where PagerDuty takes events, in full, where it is not the default (for the EU service region: https://events.eu.pagerduty.com/v2/enqueue)."
+  type        = string
+  default     = null
+}
+
+variable "tags" {
+  description = "Further tags of everything."
+  type        = map(string)
+  default     = {}
+}

@@ -1,0 +1,119 @@
+//! Terraform, applying `infrastructure/monitoring` to `MiniStack` from a copy in the test's own folder.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    aws::{ENVIRONMENT, REGION},
+    outside::Outside,
+    path_from_env,
+};
+
+/// What it deploys, beside this crate.
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// What the configuration reads, where it expects it.
+const PARTS: [&str; 2] = ["infrastructure/monitoring", "tests/fixtures"];
+
+/// The configuration, initialised in a folder of its own, with its state.
+#[derive(Debug)]
+pub struct Terraform {
+    program: PathBuf,
+    endpoint: String,
+    folder: PathBuf,
+}
+
+impl Terraform {
+    /// Whether `STACK_TERRAFORM` names a Terraform.
+    #[must_use]
+    pub fn is_there() -> bool {
+        env::var_os("STACK_TERRAFORM").is_some()
+    }
+
+    /// Terraform against `endpoint`, in a folder within `folder`.
+    #[must_use]
+    pub fn new(endpoint: String, folder: &Path) -> Self {
+        Self { program: path_from_env("STACK_TERRAFORM"), endpoint, folder: folder.join("terraform") }
+    }
+
+    /// Deploys everything, with Slack and `PagerDuty` where the test has them.
+    pub fn apply(&self, outside: &Outside) {
+        for part in PARTS {
+            copy(&Path::new(REPOSITORY).join(part), &self.folder.join(part));
+        }
+        let variables = json!({
+            "region": REGION,
+            "catalogue": path_from_env("STACK_CATALOGUE"),
+            "packages": path_from_env("STACK_ZIPS"),
+            // The zips are for this machine.
+            "architecture": if env::consts::ARCH == "aarch64" { "arm64" } else { env::consts::ARCH },
+            "secrets": outside.secrets().map(|(setting, _)| setting),
+            "slack_api_url": outside.slack_api_url(),
+            "pagerduty_events_url": outside.pagerduty_events_url(),
+            "deletion_protection": false,
+        });
+        fs::write(self.root().join("stack.auto.tfvars.json"), variables.to_string()).expect("a file of variables");
+        self.run(&["init", "-input=false"]);
+        self.run(&["apply", "-input=false", "-auto-approve"]);
+    }
+
+    /// The root module's outputs, by name.
+    #[must_use]
+    pub fn outputs(&self) -> Value {
+        let answer = self.run(&["output", "-json"]);
+        let outputs: serde_json::Map<String, Value> = serde_json::from_str(&answer).expect("outputs as JSON");
+        outputs.into_iter().map(|(name, mut output)| (name, output["value"].take())).collect()
+    }
+
+    /// Fails if Terraform would change anything.
+    pub fn plan_shows_no_change(&self) {
+        // With this exit code it says so by 2.
+        self.run(&["plan", "-input=false", "-detailed-exitcode"]);
+    }
+
+    /// Removes everything.
+    pub fn destroy(&self) {
+        self.run(&["destroy", "-input=false", "-auto-approve"]);
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.join("infrastructure/monitoring")
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.root()).args(arguments).arg("-no-color").env_clear();
+        // What Terraform and its provider are found by.
+        for name in ["PATH", "HOME", "TMPDIR", "TF_CLI_CONFIG_FILE", "TFO_CACHE", "AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+            if let Some(value) = env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.envs(ENVIRONMENT).env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_REGION", REGION);
+        let output = command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", self.program.display()));
+        let (printed, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "terraform {arguments:?}: {}\n{printed}\n{complaints}", output.status);
+        printed.into_owned()
+    }
+}
+
+/// Copies files and folders, but not what an earlier `terraform init` left behind.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder of the repository").flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let hidden = name.to_string_lossy();
+        if hidden.starts_with(".terraform") || hidden.contains(".tfstate") || hidden.contains(".tfvars") {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).expect("a copy of a file");
+        }
+    }
+}
