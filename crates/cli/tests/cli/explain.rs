@@ -39,10 +39,32 @@ fn an_incident_is_explained_by_its_id_its_alert_and_its_metric() {
         }
         assert_eq!(said.contains("Rule error-rate watches ErrorRate"), what != id, "{said}");
     }
+    // The key of the alert, as a message by hand has it.
+    let said = run(&directory, &["explain", "error-rate/critical"], 0);
+    assert!(said.contains("Rule error-rate watches ErrorRate") && said.contains("No incident had it."), "{said}");
     let before = run(&directory, &["explain", &id, "--at", "2024-10-14T00:00:00Z"], 0);
     assert_eq!(before, format!("{id} did not exist yet.\n"));
     let before = run(&directory, &["explain", "ErrorRate", "--at", "2024-10-14T00:00:00Z"], 0);
     assert!(before.contains("No incident had it."), "{before}");
+}
+
+#[test]
+fn an_alert_is_explained_by_its_whole_key() {
+    let (directory, _) = an_incident();
+    let message =
+        r#"{"metric_name":"LambdaDuration","current_value":29000,"dimensions":{"FunctionName":"ai-nutritionist-api"}}"#;
+    let answer = run(&directory, &["--json", "invoke", "incident-response", "--terminal", "--payload", message], 0);
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let id = answer["incidents"][0]["id"].as_str().unwrap();
+    for (key, known) in [
+        ("lambda-duration{FunctionName=ai-nutritionist-api}", true),
+        ("lambda-duration", true),
+        ("lambda-duration{FunctionName=ai-nutritionist-ap}", false),
+        ("lambda-duration{FunctionName=ai-nutritionist-api}/critical", false),
+    ] {
+        let said = run(&directory, &["explain", key], 0);
+        assert_eq!(said.contains(id), known, "{key}: {said}");
+    }
 }
 
 #[test]
@@ -83,4 +105,46 @@ fn a_silence_is_made_listed_and_ended() {
     assert!(without.contains("say why"), "{without}");
     let long = [&add[..5], &["1441", "--why", "known"]].concat();
     assert!(run(&directory, &long, 1).contains("from a minute to 1 d"));
+}
+
+#[test]
+fn what_would_silence_nothing_is_refused() {
+    let (directory, id) = an_incident();
+    let add = |arguments: &[&str], code: i32| {
+        run(&directory, &[&["silences", "add", "--why", "x"], arguments].concat(), code)
+    };
+    for (arguments, code, expected) in [
+        (
+            &["--rule", "eror-rate"][..],
+            1,
+            "no alert has the rule eror-rate, so it would silence nothing; did you mean error-rate?",
+        ),
+        (&["--group", "apo"], 1, "no alert has the group apo, so it would silence nothing; did you mean api?"),
+        (&["--dimension", "a=1", "--dimension", "a=2"], 2, "--dimension a is given twice"),
+        (&["--dimension", "a"], 2, "not of the form NAME=VALUE"),
+        (&["--group", "api", "--minutes", "0"], 2, "0 is not in 1.."),
+        (&["--group", "api", "--minutes", "4294967295"], 1, "from a minute to 1 d"),
+    ] {
+        let said = add(arguments, code);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+    for group in ["api", "ap*", "cost/AWS Lambda", "alarm:foreign", "monitoring-suite/audit", "storm"] {
+        assert!(add(&["--group", group], 0).starts_with("SIL-"), "{group}");
+    }
+    let made = run(&directory, &["silences", "add", "--incident", &id, "--terminal"], 0);
+    assert!(made.starts_with("SIL-") && made.contains(" is in force until 20") && made.ends_with(" UTC\n"), "{made}");
+    let several = run(&directory, &["silences", "end", "SIL-", "--terminal"], 1);
+    assert!(several.contains("SIL- could be SIL-"), "{several}");
+    let whole = made.split_whitespace().next().unwrap();
+    let ended = run(&directory, &["silences", "end", &whole[..whole.len() - 1], "--terminal"], 0);
+    assert_eq!(ended, format!("{whole} has ended\n"));
+}
+
+#[test]
+fn what_is_silenced_is_reopened_and_nobody_is_called() {
+    let (directory, id) = an_incident();
+    run(&directory, &["incidents", "resolve", &id, "--terminal"], 0);
+    run(&directory, &["silences", "add", "--group", "api", "--why", "known", "--sev1"], 0);
+    let said = run(&directory, &["incidents", "reopen", &id, "--terminal"], 0);
+    assert!(said.contains("reopened; nobody is called: silenced by"), "{said}");
 }

@@ -280,6 +280,17 @@ async fn a_bot_waits_when_it_is_asked_to_and_tries_again_after_an_error() {
 }
 
 #[tokio::test]
+async fn a_bot_that_gets_no_answer_is_tried_again() {
+    let patience = std::time::Duration::from_secs(1);
+    let world = World::with(Options { slack_bot: true, patience, ..Options::default() }).await;
+    world.slack.network.arm(before(1), Fault::Stall);
+    world.breach("ResponseTime", 4000.0).await;
+    world.slack.network.break_stalled();
+    world.wait(1.minute()).await;
+    assert_eq!(world.pages(), ["0:00 email SEV3", "0:01 slack SEV3"]);
+}
+
+#[tokio::test]
 async fn a_webhook_that_is_reset_is_tried_again() {
     let world = World::new().await;
     world.slack.network.arm(before(1), Fault::Drop);
@@ -306,6 +317,13 @@ async fn a_secret_that_is_refused_is_read_anew() {
     for (slack_bot, setting, new, refusal) in [
         (false, "PAGERDUTY_INTEGRATION_KEY", "fedcba9876543210fedcba9876543210", Answer::Refuse(403, "")),
         (true, "SLACK_BOT_TOKEN", "xoxb-fedcba9876543210", Answer::Refuse(401, "")),
+        // Slack answers a token that it does not know with 200.
+        (
+            true,
+            "SLACK_BOT_TOKEN",
+            "xoxb-fedcba9876543210",
+            Answer::Refuse(200, r#"{"ok":false,"error":"invalid_auth"}"#),
+        ),
     ] {
         let world = World::with(Options { slack_bot, parameters: true, ..Options::default() }).await;
         let id = world.breach("ResponseTime", 6000.0).await;

@@ -716,3 +716,16 @@ fn a_late_page_of_a_sev1_goes_by_another_channel_once_while_the_first_may_recove
         assert!(!story.journal.iter().any(|entry| matches!(entry.fact, Fact::DeliveryFailed { .. })));
     }
 }
+
+#[test]
+fn what_is_worse_at_the_very_time_of_its_recovery_is_no_duplicate() {
+    let mut story = Story::new();
+    story.fires("a", Sev3);
+    story.fires("b", Sev3);
+    story.pass(1);
+    story.recovers("a");
+    story.fires("a", Sev3);
+    story.nothing("a duplicate");
+    story.fires("a", Sev2);
+    assert_eq!(story.incident().severity, Sev2);
+}
