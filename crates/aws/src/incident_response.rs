@@ -4,6 +4,7 @@ mod around;
 mod audit;
 mod daily;
 mod heartbeat;
+mod overview;
 mod perform;
 mod silences;
 mod unrecorded;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use crate::channel::Channels;
 use crate::outside::Outside;
 use crate::store::{Commit, Store, StoreError};
+pub use overview::{Firing, Overview, print_overview};
 
 /// How often a decision is made anew because another writer was first, before the record goes back to the queue. With
 /// 16 writers on one incident the last one is through after 16 rounds.
@@ -61,6 +63,9 @@ pub struct Response {
     pub incidents: Vec<Touched>,
     /// What was not recognised or changed nothing, and why.
     pub notes: Vec<String>,
+    /// Of a tick: what is open.
+    #[serde(skip)]
+    pub overview: Option<Overview>,
 }
 
 /// A record that failed.
@@ -354,9 +359,12 @@ impl<O: Outside> Responder<O> {
                 }
             }
         }
-        let audit: BoxFuture<'_, Result<Vec<String>, StoreError>> = Box::pin(self.audit(now));
+        let audit: BoxFuture<'_, Result<(Vec<String>, Overview), StoreError>> = Box::pin(self.audit(now));
         match audit.await {
-            Ok(notes) => response.notes.extend(notes),
+            Ok((notes, overview)) => {
+                response.notes.extend(notes);
+                response.overview = Some(overview);
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "nothing was audited");
                 response.notes.push(format!("nothing was audited: {error}"));

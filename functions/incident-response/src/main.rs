@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use monitoring_aws::collect::Aws;
 use monitoring_aws::function::{Function, start_logs};
-use monitoring_aws::incident_response::Responder;
+use monitoring_aws::incident_response::{Responder, Response, print_overview};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,6 +24,9 @@ async fn main() -> Result<(), Error> {
             Responder::new(function.store(), function.channels(), aws, catalogue, environment)
         });
         let answer = Box::pin(responder.handle(&event.payload, now)).await;
+        if let Ok(Response { overview: Some(overview), .. }) = &answer {
+            print_overview(&function.catalogue, overview, now);
+        }
         // After the event, which must not wait for this; with one time, so that it is said once by this process.
         if let Some(change) = function.catalogue_alert(started_at)
             && let Err(error) = Box::pin(responder.take_in(change, now)).await

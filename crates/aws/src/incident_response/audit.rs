@@ -9,7 +9,7 @@ use monitoring_core::alert::{AlertChange, AlertKey, ChangeState, GroupKey, STORM
 use monitoring_core::incident::{Hold, Incident};
 use monitoring_core::metric::Dimensions;
 
-use super::{CONCURRENCY, Responder, TICK_BUDGET};
+use super::{CONCURRENCY, Overview, Responder, TICK_BUDGET};
 use crate::outside::Outside;
 use crate::store::{PendingEffect, StoreError};
 
@@ -26,10 +26,11 @@ const TURN: usize = 97;
 const MAX_FINDINGS: usize = 5;
 
 impl<O: Outside> Responder<O> {
-    /// Looks at every open incident. Returns what was found.
-    pub(super) async fn audit(&self, now: Timestamp) -> Result<Vec<String>, StoreError> {
+    /// Looks at every open incident. Returns what was found to be wrong, and what is open.
+    pub(super) async fn audit(&self, now: Timestamp) -> Result<(Vec<String>, Overview), StoreError> {
         let (mut open, unreadable) = self.store.open_incidents().await?;
         open.retain(Incident::is_open);
+        let overview = Overview::of(&open, unreadable.len());
         let mut findings: Vec<String> = unreadable.iter().map(ToString::to_string).collect();
         let began = Instant::now();
         let audits: Vec<_> = in_turn(&open, now).map(|incident| self.audit_incident(incident, now)).collect();
@@ -44,7 +45,7 @@ impl<O: Outside> Responder<O> {
         findings.sort();
         self.tell_findings(&open, &findings, now).await;
         self.count_storm(&open, now).await;
-        Ok(findings)
+        Ok((findings, overview))
     }
 
     async fn audit_incident(&self, incident: &Incident, now: Timestamp) -> Option<String> {
