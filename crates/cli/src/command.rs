@@ -10,6 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::benchmark::BenchmarkArgs;
 use crate::catalogue::command::CatalogueArgs;
+use crate::dashboards::DashboardsArgs;
 use crate::dlq::DlqArgs;
 use crate::explain::ExplainArgs;
 use crate::incidents::IncidentsArgs;
@@ -74,6 +75,8 @@ enum Command {
     Oncall(OncallArgs),
     /// Check the catalogue, describe it to an editor, or resolve it
     Catalogue(CatalogueArgs),
+    /// Look at dashboards without AWS
+    Dashboards(DashboardsArgs),
     /// Run the production code over a public data set and write what its scorer reads
     Benchmark(BenchmarkArgs),
 }
@@ -146,6 +149,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
         Command::Oncall(args) => crate::oncall::run(&args, cli.json),
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
+        Command::Dashboards(args) => crate::dashboards::run(&args, cli.json),
         Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }

@@ -19,7 +19,7 @@ const COLOURS: usize = 6;
 const TEXT_HEIGHT: f64 = 13.0;
 
 /// About the width of a character of small text, in pixels.
-const CHARACTER: f64 = 6.0;
+const CHARACTER: f64 = 6.4;
 
 /// What is drawn, and over which time.
 #[derive(Clone, Debug)]
@@ -143,7 +143,7 @@ pub fn panel(chart: &Chart<'_>, area: Area) -> String {
     let mut out = frame(area);
     text(&mut out, "heading", area.x + 10.0, area.y + 19.0, chart.title);
     let legend_height = legend(&mut out, chart, area);
-    let top = area.y + 28.0 + legend_height;
+    let top = area.y + 34.0 + legend_height;
     let scale = value_scale(chart);
     let labels: Vec<(f64, String)> = scale.ticks().map(|tick| (tick, chart.unit.format(tick))).collect();
     let left = labels.iter().map(|(_, label)| characters(label)).fold(0.0, f64::max) * CHARACTER + 16.0;
@@ -283,7 +283,7 @@ fn legend(out: &mut String, chart: &Chart<'_>, area: Area) -> f64 {
         if x + width > area.right() && x > area.x + 10.0 {
             (x, row) = (area.x + 10.0, row + 1.0);
         }
-        let y = area.y + 35.0 + row * TEXT_HEIGHT;
+        let y = area.y + 36.0 + row * TEXT_HEIGHT;
         let _ = writeln!(out, "<path class=\"line c{}\" d=\"M{:.1},{:.1} h12\"/>", index % COLOURS, x, y - 4.0);
         text(out, "label", x + 16.0, y, line.label);
         x += width;
@@ -313,8 +313,9 @@ fn grid(out: &mut String, place: &Place, labels: &[(f64, String)]) {
 fn thresholds(out: &mut String, place: &Place, thresholds: &[Threshold<'_>]) {
     let mut sorted: Vec<&Threshold<'_>> = thresholds.iter().filter(|threshold| threshold.value.is_finite()).collect();
     sorted.sort_by(|a, b| b.value.total_cmp(&a.value));
-    // From the top down; a label that would cover the one above moves below its own line.
-    let mut lowest = place.plot.y - TEXT_HEIGHT;
+    // From the top down; a label that would cover the one above, or leave the plot, moves below its own line. They stand on the
+    // left, for what is looked at first is on the right.
+    let mut lowest = place.plot.y - 3.0;
     for threshold in sorted {
         let (y, class) = (place.y(threshold.value), threshold.tone.class());
         let _ = writeln!(
@@ -324,7 +325,7 @@ fn thresholds(out: &mut String, place: &Place, thresholds: &[Threshold<'_>]) {
             place.plot.right()
         );
         let label = (y - 3.0).max(lowest + TEXT_HEIGHT);
-        anchored(out, &format!("label {class}"), place.plot.right() - 2.0, label, "end", threshold.label);
+        text(out, &format!("label {class}"), place.plot.x + 4.0, label, threshold.label);
         lowest = label;
     }
 }

@@ -1,5 +1,6 @@
 //! What a schema cannot say: names that must exist, numbers that must fit together, and what the engines can do.
 
+mod dashboards;
 mod metrics;
 mod noise;
 mod people;
@@ -22,7 +23,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     let mut checker = Checker { tree, document, findings: Vec::new(), shapeless: BTreeSet::new() };
     checker.service();
     checker.defaults();
-    for section in ["rules", "channels", "teams", "users", "schedules", "runbooks"] {
+    for section in ["rules", "channels", "teams", "users", "schedules", "runbooks", "queries"] {
         for name in checker.names(section).unwrap_or_default() {
             checker.name(section, name);
         }
@@ -32,6 +33,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     people::check(&mut checker);
     schedules::check(&mut checker);
     noise::check(&mut checker);
+    dashboards::check(&mut checker);
     if complete && checker.findings.iter().all(|finding| finding.severity == Severity::Warning) {
         people::check_unused(&mut checker);
     }
@@ -100,7 +102,7 @@ impl<'a> Checker<'a> {
         if names.contains(&name) {
             return None;
         }
-        let noun = section.trim_end_matches('s');
+        let noun = singular(section);
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None if names.is_empty() => format!("add it under `{section}:`"),
@@ -118,7 +120,7 @@ impl<'a> Checker<'a> {
             && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !fits {
-            let message = format!("\"{name}\" cannot be the name of a {}", section.trim_end_matches('s'));
+            let message = format!("\"{name}\" cannot be the name of a {}", singular(section));
             self.push(
                 Finding::error(pointer, message, "write lower-case letters, digits and hyphens, at most 64").on_key(),
             );
@@ -172,6 +174,11 @@ impl<'a> Checker<'a> {
         self.minutes("/defaults/period", "the default period", defaults.period, 60, 86_400);
         rules::datapoints(self, "/defaults/datapoints", defaults.datapoints);
     }
+}
+
+/// What an entry of a section is called: `queries` to `query`.
+fn singular(section: &str) -> String {
+    section.strip_suffix("ies").map_or_else(|| section.trim_end_matches('s').to_owned(), |stem| format!("{stem}y"))
 }
 
 /// The first character of each word's place in the text, for a word that is a whole identifier.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::{LoadError, Problem, Severity, load, structure};
+use super::{LoadError, Problem, Severity, load, load_deployment, structure};
 use crate::command::{OK, REFUSED};
 
 /// Check the catalogue, describe it to an editor, or resolve it.
@@ -26,21 +26,25 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Print the resolved catalogue, which the functions and Terraform read
+    /// Print the resolved catalogue, which the functions read
     Resolve {
         #[command(flatten)]
         file: FileArgs,
+        /// Print what Terraform reads instead: alarms, log groups, saved queries and dashboards
+        #[arg(long)]
+        deployment: bool,
         /// Write it to this file instead
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
 }
 
+/// Which catalogue.
 #[derive(Debug, Args)]
-struct FileArgs {
+pub(crate) struct FileArgs {
     /// The catalogue
     #[arg(env = "MONITORING_CATALOGUE", default_value = "monitoring.yaml")]
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 /// Runs the command and gives the exit code: 0 for a sound catalogue, 1 for one with mistakes. What cannot be read or written is an
@@ -52,7 +56,9 @@ pub fn run(args: &CatalogueArgs, json: bool) -> anyhow::Result<u8> {
             write(out.as_deref(), &pretty(&structure::schema())?)?;
             Ok(OK)
         }
-        Command::Resolve { file: FileArgs { file }, out } => resolve(file, out.as_deref(), json),
+        Command::Resolve { file: FileArgs { file }, deployment, out } => {
+            resolve(file, *deployment, out.as_deref(), json)
+        }
     }
 }
 
@@ -72,11 +78,11 @@ fn check(file: &Path, json: bool) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn resolve(file: &Path, out: Option<&Path>, json: bool) -> anyhow::Result<u8> {
-    match load(file) {
-        Ok((catalogue, warnings)) => {
-            report(&warnings, json)?;
-            write(out, &pretty(&catalogue)?)?;
+fn resolve(file: &Path, deployment: bool, out: Option<&Path>, json: bool) -> anyhow::Result<u8> {
+    match load_deployment(file) {
+        Ok(loaded) => {
+            report(&loaded.warnings, json)?;
+            write(out, &if deployment { pretty(&loaded.deployment)? } else { pretty(&loaded.catalogue)? })?;
             Ok(OK)
         }
         Err(LoadError::Mistakes(problems)) => {

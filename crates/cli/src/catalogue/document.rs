@@ -2,6 +2,7 @@
 //!
 //! What a key means is said here once; the doc comments become the descriptions that an editor shows.
 
+mod dashboards;
 mod noise;
 mod people;
 
@@ -13,6 +14,7 @@ use monitoring_core::metric::Unit;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use dashboards::{Chart, Dashboard, SavedQuery};
 pub(crate) use noise::{Maintenance, Noise};
 pub(crate) use people::{Override, Rotation, Schedule, User};
 
@@ -60,6 +62,12 @@ pub(crate) struct Document {
     /// Log groups whose retention the suite manages, by name.
     #[serde(default)]
     pub(crate) log_groups: BTreeMap<String, LogGroup>,
+    /// Logs Insights queries that are saved in the account, by name.
+    #[serde(default)]
+    pub(crate) queries: BTreeMap<String, SavedQuery>,
+    /// CloudWatch dashboards, by the name that they have there.
+    #[serde(default)]
+    pub(crate) dashboards: BTreeMap<String, Dashboard>,
 }
 
 /// The service that is watched.
@@ -486,6 +494,10 @@ pub(crate) struct Runbook {
     /// More to read.
     #[schemars(extend("pattern" = "^https?://", "patternErrorMessage" = "an address that begins with https://"))]
     pub(crate) url: Option<String>,
+    /// Saved queries that help; dashboards name them beside the steps.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) queries: Vec<String>,
 }
 
 /// A log group whose retention the suite manages.

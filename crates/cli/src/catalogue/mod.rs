@@ -2,10 +2,12 @@
 //!
 //! [`load`] is what other commands call. A file goes through four steps, each in a module of its own: [`yaml`] makes a tree with
 //! positions, [`structure`] compares it with the schema of [`document`], [`check`] looks at what a schema cannot say, and [`resolve`]
-//! makes the form that the functions read. The first three report everything they find before the last one runs.
+//! makes the form that the functions read. The first three report everything they find before the last one runs. [`deployment`] makes the
+//! form that Terraform reads of the same document.
 
 mod check;
 pub mod command;
+pub mod deployment;
 mod document;
 mod resolve;
 mod structure;
@@ -21,6 +23,9 @@ use std::path::{Path, PathBuf};
 use monitoring_core::catalogue::{Catalogue, CatalogueError};
 use serde::Serialize;
 
+use deployment::Board;
+pub use deployment::Deployment;
+use document::Document;
 pub(crate) use resolve::moment;
 pub(crate) use suggest::nearest;
 use yaml::{Position, Tree};
@@ -124,9 +129,39 @@ pub fn load(path: &Path) -> Result<(Catalogue, Vec<Problem>), LoadError> {
     }
 }
 
+/// A catalogue with what it is deployed as.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the functions read.
+    pub catalogue: Catalogue,
+    /// Terraform's side of it.
+    pub deployment: Deployment,
+    /// Dashboards, laid out.
+    pub(crate) boards: Vec<Board>,
+    /// All warnings, by line.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads, checks and resolves a catalogue, with what it is deployed as.
+pub fn load_deployment(path: &Path) -> Result<Loaded, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let (document, problems) = check_text(path, &text);
+    let Some(document) = document else { return Err(LoadError::Mistakes(problems)) };
+    let catalogue = resolve::resolve(&document);
+    let boards = deployment::board::boards(&document, &catalogue);
+    let deployment = Deployment::new(&document, &catalogue, &boards);
+    Ok(Loaded { catalogue, deployment, boards, warnings: problems })
+}
+
 /// Checks and resolves the text of a catalogue. There is a catalogue when no problem is an error; `file` is only
 /// named in the problems.
 pub fn parse(file: &Path, text: &str) -> (Option<Catalogue>, Vec<Problem>) {
+    let (document, problems) = check_text(file, text);
+    (document.map(|document| resolve::resolve(&document)), problems)
+}
+
+/// The document, when no problem is an error.
+fn check_text(file: &Path, text: &str) -> (Option<Document>, Vec<Problem>) {
     let (tree, mistakes) = yaml::read(text);
     let mut problems: Vec<Problem> = mistakes
         .into_iter()
@@ -147,7 +182,7 @@ pub fn parse(file: &Path, text: &str) -> (Option<Catalogue>, Vec<Problem>) {
     }
     problems.sort_by_key(|problem| (problem.line, problem.column));
     let sound = problems.iter().all(|problem| problem.severity == Severity::Warning);
-    (document.filter(|_| sound).map(|document| resolve::resolve(&document)), problems)
+    (document.filter(|_| sound), problems)
 }
 
 fn problem(file: &Path, at: Position, severity: Severity, message: String, help: String) -> Problem {

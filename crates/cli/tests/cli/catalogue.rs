@@ -49,6 +49,7 @@ fn the_committed_resolved_catalogues_are_fresh() {
         "crates/cli/catalogues/aws.resolved.json",
         &["catalogue", "resolve", "crates/cli/catalogues/aws.yaml"],
     );
+    assert_fresh("monitoring.deployment.json", &["catalogue", "resolve", "--deployment"]);
 }
 
 #[test]

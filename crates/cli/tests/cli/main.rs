@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod command_line;
+mod dashboards;
 mod explain;
 mod interactions;
 mod oncall;

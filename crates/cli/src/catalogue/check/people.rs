@@ -8,7 +8,7 @@ use monitoring_core::catalogue::{Category, Severity};
 use super::super::Finding;
 use super::super::document::{Channel, ChannelKind, Duration, Level, SeverityPolicy};
 use super::super::yaml::child;
-use super::{Checker, entries, items};
+use super::{Checker, entries, items, singular};
 
 /// The topics that the suite listens to.
 const OWN_TOPICS: [Category; 2] = [Category::Application, Category::Business];
@@ -27,6 +27,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         checker.known(child(&pointer, "team"), "teams", &runbook.team, &format!("runbook {name} belongs to"));
         for (at, team) in items(&child(&pointer, "levels"), runbook.levels.as_deref().unwrap_or_default()) {
             checker.known(at, "teams", team, &format!("runbook {name} calls"));
+        }
+        for (at, query) in items(&child(&pointer, "queries"), &runbook.queries) {
+            checker.known(at, "queries", query, &format!("runbook {name} names"));
         }
         for (at, _) in
             items(&child(&pointer, "steps"), &runbook.steps).into_iter().filter(|(_, step)| step.trim().is_empty())
@@ -272,7 +275,7 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
     ];
     for (section, names, used, help) in sections {
         for name in names.into_iter().filter(|name| !used.contains(name)) {
-            let message = format!("{} {name} is used nowhere", section.trim_end_matches('s'));
+            let message = format!("{} {name} is used nowhere", singular(section));
             checker.push(
                 Finding::warning(child(&format!("/{section}"), name), message, format!("{help}, or remove it"))
                     .on_key(),
