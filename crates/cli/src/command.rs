@@ -10,6 +10,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::benchmark::BenchmarkArgs;
 use crate::catalogue::command::CatalogueArgs;
+use crate::cost::CostArgs;
 use crate::dashboards::DashboardsArgs;
 use crate::dlq::DlqArgs;
 use crate::explain::ExplainArgs;
@@ -77,6 +78,8 @@ enum Command {
     Catalogue(CatalogueArgs),
     /// Look at dashboards without AWS
     Dashboards(DashboardsArgs),
+    /// Say what the suite costs a month, line by line, and each rule on either engine
+    Cost(CostArgs),
     /// Run the production code over a public data set and write what its scorer reads
     Benchmark(BenchmarkArgs),
 }
@@ -150,6 +153,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Oncall(args) => crate::oncall::run(&args, cli.json),
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
         Command::Dashboards(args) => crate::dashboards::run(&args, cli.json),
+        Command::Cost(args) => crate::cost::run(&args, cli.json),
         Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }

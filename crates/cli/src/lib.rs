@@ -3,6 +3,7 @@
 pub mod benchmark;
 pub mod catalogue;
 pub mod command;
+pub mod cost;
 pub mod dashboards;
 pub mod dlq;
 pub mod door;

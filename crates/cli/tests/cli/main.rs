@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod command_line;
+mod cost;
 mod dashboards;
 mod explain;
 mod interactions;
