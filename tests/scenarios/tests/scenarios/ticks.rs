@@ -161,3 +161,24 @@ async fn an_index_that_names_what_does_not_exist_stops_nothing() {
     world.skip(4.minutes()).await;
     assert_eq!(world.pages().len(), 4);
 }
+
+/// What the main dashboard begins with.
+#[tokio::test]
+async fn a_tick_tells_what_is_open_and_what_fires_in_it() {
+    let world = World::new().await;
+    let nothing = world.tick().await.answered().overview.unwrap();
+    assert_eq!((nothing.open, nothing.firing.as_slice()), (0, &[][..]));
+
+    world.breach("Revenue", 12.0).await;
+    let id = world.breach("ErrorRate", 15.0).await;
+    let overview = world.tick().await.answered().overview.unwrap();
+    assert_eq!(overview.open, 2);
+    let firing: Vec<(&str, Option<&str>)> =
+        overview.firing.iter().map(|firing| (firing.severity.as_str(), firing.value.as_deref())).collect();
+    assert_eq!(firing, [("SEV1", Some("15 %")), ("SEV2", Some("$12/h"))]);
+    assert_eq!((overview.firing[0].event, overview.firing[0].incident.as_str()), ("firing", id.as_str()));
+
+    world.resolve(&id, "alice").await;
+    let overview = world.tick().await.answered().overview.unwrap();
+    assert_eq!((overview.open, overview.firing.len()), (1, 1));
+}
