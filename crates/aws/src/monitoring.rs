@@ -1,7 +1,6 @@
 //! The monitoring handler: collect, compute, evaluate, store what changed, publish it, and compare with what is open.
 
 mod reconcile;
-mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +9,14 @@ use jiff::Timestamp;
 use monitoring_core::alert::incoming::canary;
 use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeState, step};
 use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule};
-use monitoring_core::metric::{Dimensions, Unit};
-use monitoring_core::rule::{self, Outcome, Verdict};
+use monitoring_core::cycle::{self, Evaluated, Windows};
+use monitoring_core::metric::Unit;
+use monitoring_core::rule::{Outcome, Verdict};
 use serde::Serialize;
 
 use crate::health::emf;
-use crate::outside::{Outside, Publication, PublishError};
+use crate::outside::{Outside, Publication, PublishError, SeriesRequest};
 use crate::store::Store;
-use windows::Windows;
 
 /// How many alerts are written and published at the same time.
 const CONCURRENCY: usize = 8;
@@ -77,13 +76,6 @@ pub struct Changed {
     pub reason: String,
 }
 
-/// A rule on a series, evaluated.
-struct Evaluated<'a> {
-    rule: &'a Rule,
-    dimensions: Dimensions,
-    verdict: Verdict,
-}
-
 impl<O: Outside> Monitor<O> {
     /// A monitor over these tables and this catalogue.
     pub fn new(store: Store, outside: O, catalogue: Catalogue, engines: Engines, environment: String) -> Self {
@@ -101,8 +93,7 @@ impl<O: Outside> Monitor<O> {
     pub async fn cycle(&self, now: Timestamp) -> Report {
         let mut report = Report { at: now, ..Report::default() };
         let rules: Vec<&Rule> = self.catalogue.rules.values().filter(|rule| self.evaluates(rule)).collect();
-        let (windows, alerts) =
-            futures_util::join!(Windows::read(&self.catalogue, &self.outside, &rules, now), self.store.alerts());
+        let (windows, alerts) = futures_util::join!(self.read(&rules, now), self.store.alerts());
         let (stored, (alerts, unreadable)) = match alerts {
             Ok(alerts) => (true, alerts),
             Err(error) => {
@@ -114,24 +105,23 @@ impl<O: Outside> Monitor<O> {
         report.failures.extend(unreadable.iter().map(|(_, error)| error.to_string()));
         let unreadable: BTreeSet<String> = unreadable.into_iter().map(|(key, _)| key).collect();
         report.failures.extend(windows.failures.iter().cloned());
-        report.series = windows.len();
+        report.series = windows.series();
         report.computed = windows.computed(&self.catalogue);
 
         let mut known: BTreeMap<AlertKey, Alert> = alerts.into_iter().map(|alert| (alert.key.clone(), alert)).collect();
         let leftover: Vec<Alert> = known.values().filter(|alert| !alert.unpublished.is_empty()).cloned().collect();
-        let evaluated = self.evaluate(&rules, &windows, &known, now);
+        let evaluated = cycle::evaluate(&self.catalogue, &rules, &windows, &known, now);
         report.evaluations = evaluated.len();
 
         let mut stepped: BTreeSet<AlertKey> = BTreeSet::new();
         let mut to_write: Vec<(Alert, String)> = Vec::new();
         let mut unstored: Vec<Alert> = Vec::new();
-        for Evaluated { rule, dimensions, verdict } in &evaluated {
+        for Evaluated { rule, dimensions, key, verdict } in &evaluated {
             let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
-            let key = AlertKey::new(&rule.name, dimensions, None);
-            let stepped_to = step(rule, metric, dimensions, known.get(&key), verdict, now);
+            let stepped_to = step(rule, metric, dimensions, known.get(key), verdict, now);
             let Some(alert) = stepped_to.alert else { continue };
             if stored && !unreadable.contains(key.as_str()) {
-                stepped.insert(key);
+                stepped.insert(key.clone());
                 to_write.push((alert, stepped_to.reason));
             } else {
                 unstored.push(alert);
@@ -174,34 +164,12 @@ impl<O: Outside> Monitor<O> {
         self.engines == Engines::All || rule.engine == Engine::Service
     }
 
-    fn evaluate<'a>(
-        &self,
-        rules: &[&'a Rule],
-        windows: &Windows,
-        known: &BTreeMap<AlertKey, Alert>,
-        now: Timestamp,
-    ) -> Vec<Evaluated<'a>> {
-        let mut evaluated = Vec::new();
-        for &rule in rules {
-            let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
-            let newest = windows::newest_period(&self.catalogue, metric, now);
-            if rule.active_hours.as_ref().is_some_and(|hours| !rule::is_active(hours, newest)) {
-                continue;
-            }
-            for (dimensions, mut datapoints) in windows.of_rule(rule) {
-                let key = AlertKey::new(&rule.name, dimensions, None);
-                let levels: Vec<&str> = rule.condition.levels().map(|level| level.name.as_str()).collect();
-                let episode = known.get(&key).and_then(|alert| alert.firing.as_ref());
-                let firing = episode.and_then(|episode| levels.iter().position(|level| *level == episode.level));
-                if let Some(volume) = &rule.min_volume {
-                    let counts = windows.window(&volume.metric, dimensions, datapoints.len());
-                    rule::mask_low_volume(&mut datapoints, &counts, volume.at_least);
-                }
-                let verdict = rule::evaluate(&rule.condition, &rule.evaluation, &datapoints, firing);
-                evaluated.push(Evaluated { rule, dimensions: dimensions.clone(), verdict });
-            }
-        }
-        evaluated
+    /// Reads the datapoints that the rules need.
+    async fn read(&self, rules: &[&Rule], now: Timestamp) -> Windows {
+        let needs = cycle::needs(&self.catalogue, rules, &cycle::evaluated_length, now);
+        let requests: Vec<SeriesRequest> = needs.iter().map(SeriesRequest::of).collect();
+        let answers = if requests.is_empty() { Vec::new() } else { self.outside.series(&requests, now).await };
+        Windows::new(&self.catalogue, rules, &cycle::evaluated_length, &needs, answers)
     }
 
     /// Publishes the changes of alerts, those of one alert in order, and marks what was accepted.

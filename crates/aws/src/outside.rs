@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use monitoring_core::catalogue::Source;
+use monitoring_core::cycle::Need;
 use monitoring_core::metric::{Dimensions, Series};
 
 /// A message for a topic.
@@ -42,6 +43,20 @@ pub struct SeriesRequest {
     pub start: Timestamp,
     /// End of the last period.
     pub end: Timestamp,
+}
+
+impl SeriesRequest {
+    /// The request for what a cycle needs.
+    pub fn of(need: &Need<'_>) -> Self {
+        Self {
+            metric: need.metric.name.clone(),
+            source: need.metric.source.clone(),
+            dimensions: need.dimensions.clone(),
+            period_seconds: need.metric.period_seconds,
+            start: need.start,
+            end: need.end,
+        }
+    }
 }
 
 /// What became of a request: its series (one, but for costs by service), or why the source failed. Part of the data

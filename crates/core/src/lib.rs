@@ -19,6 +19,8 @@ pub mod anomaly;
 
 pub mod alert;
 
+pub mod cycle;
+
 pub mod silence;
 
 pub mod escalation;

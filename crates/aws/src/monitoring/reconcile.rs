@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use monitoring_core::alert::incoming::rests_on_no_data;
 use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, change_for};
 use monitoring_core::catalogue::{Rule, environment_suffix};
+use monitoring_core::cycle::Evaluated;
 use monitoring_core::incident::Incident;
 use monitoring_core::metric::Dimensions;
 
-use super::{Engines, Evaluated, Monitor, Report, is_measured_ok};
+use super::{Engines, Monitor, Report, is_measured_ok};
 use crate::outside::Outside;
 
 /// How long a message may be under way before it counts as lost.
@@ -79,7 +80,7 @@ impl<O: Outside> Monitor<O> {
         now: Timestamp,
     ) -> Vec<AlertChange> {
         let mut lost = Vec::new();
-        for Evaluated { rule, dimensions, verdict } in evaluated {
+        for Evaluated { rule, dimensions, verdict, .. } in evaluated {
             let key = AlertKey::new(&rule.name, dimensions, None);
             let alert = known.get(&key);
             if alert.is_some_and(|alert| !alert.unpublished.is_empty()) {

@@ -1,27 +1,41 @@
-//! The datapoints that the rules of a cycle need: read, computed and aligned.
+//! The datapoints that the rules of a cycle need: asked for, computed and aligned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::catalogue::{Catalogue, Metric, Rule, Source};
-use monitoring_core::formula::Formula;
-use monitoring_core::metric::{Dimensions, Series};
-use monitoring_core::rule::evaluation_range;
 
-use crate::outside::{Outside, SeriesRequest};
+use crate::catalogue::{Catalogue, Metric, Rule, Source};
+use crate::formula::Formula;
+use crate::metric::{Dimensions, Series};
+use crate::rule::{evaluation_range, mask_low_volume};
+
+/// Datapoints that a cycle has to read: those of one metric on one set of dimensions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need<'a> {
+    /// Never a formula.
+    pub metric: &'a Metric,
+    /// Empty for the costs of every service, whose names nobody lists.
+    pub dimensions: Dimensions,
+    /// How many periods.
+    pub count: usize,
+    /// Start of the first period.
+    pub start: Timestamp,
+    /// End of the last period.
+    pub end: Timestamp,
+}
 
 /// Datapoints by metric and dimensions, oldest first, the newest complete period last.
 #[derive(Debug, Default)]
-pub(super) struct Windows {
+pub struct Windows {
     by_metric: BTreeMap<String, BTreeMap<Dimensions, Vec<Option<f64>>>>,
     /// Metrics of which something could not be read. Their rules are not evaluated: a failure is not missing data.
     failed: BTreeSet<(String, Dimensions)>,
     /// What failed, for the report.
-    pub(super) failures: Vec<String>,
+    pub failures: Vec<String>,
 }
 
 /// Start of the newest period of a metric whose data is complete.
-pub(super) fn newest_period(catalogue: &Catalogue, metric: &Metric, now: Timestamp) -> Timestamp {
+pub fn newest_period(catalogue: &Catalogue, metric: &Metric, now: Timestamp) -> Timestamp {
     end_of(catalogue, metric, now) - SignedDuration::from_secs(i64::from(metric.period_seconds))
 }
 
@@ -32,54 +46,72 @@ fn end_of(catalogue: &Catalogue, metric: &Metric, now: Timestamp) -> Timestamp {
     Timestamp::from_second(settled.div_euclid(period) * period).unwrap_or(now)
 }
 
-impl Windows {
-    pub(super) async fn read<O: Outside>(catalogue: &Catalogue, outside: &O, rules: &[&Rule], now: Timestamp) -> Self {
-        let wanted = wanted(catalogue, rules);
-        let mut requests = Vec::new();
-        for (name, count) in &wanted {
-            let Some(metric) = catalogue.metrics.get(name) else { continue };
-            if matches!(metric.source, Source::Formula { .. }) {
-                continue;
-            }
-            let end = end_of(catalogue, metric, now);
-            let length = i64::from(metric.period_seconds) * i64::try_from(*count).unwrap_or(1);
-            // One request brings the costs of every service, whose names nobody lists.
-            let every_service = [Dimensions::new()];
-            let sets = match metric.source {
-                Source::Cost { by_service: true } => &every_service[..],
-                _ => &metric.dimensions,
-            };
-            requests.extend(sets.iter().map(|dimensions| SeriesRequest {
-                metric: name.clone(),
-                source: metric.source.clone(),
-                dimensions: dimensions.clone(),
-                period_seconds: metric.period_seconds,
-                start: end - SignedDuration::from_secs(length),
-                end,
-            }));
+/// How many datapoints a rule is evaluated on: its evaluation range.
+pub fn evaluated_length(rule: &Rule) -> usize {
+    evaluation_range(&rule.evaluation)
+}
+
+/// What a cycle at `now` has to read for these rules, each with the newest `length` datapoints.
+pub fn needs<'a>(
+    catalogue: &'a Catalogue,
+    rules: &[&Rule],
+    length: &dyn Fn(&Rule) -> usize,
+    now: Timestamp,
+) -> Vec<Need<'a>> {
+    let mut needs = Vec::new();
+    for (name, count) in wanted(catalogue, rules, length) {
+        let Some(metric) = catalogue.metrics.get(&name) else { continue };
+        if matches!(metric.source, Source::Formula { .. }) {
+            continue;
         }
-        let answers = if requests.is_empty() { Vec::new() } else { outside.series(&requests, now).await };
+        let end = end_of(catalogue, metric, now);
+        let length = i64::from(metric.period_seconds) * i64::try_from(count).unwrap_or(1);
+        // One request brings the costs of every service, whose names nobody lists.
+        let every_service = [Dimensions::new()];
+        let sets = match metric.source {
+            Source::Cost { by_service: true } => &every_service[..],
+            _ => &metric.dimensions,
+        };
+        needs.extend(sets.iter().map(|dimensions| Need {
+            metric,
+            dimensions: dimensions.clone(),
+            count,
+            start: end - SignedDuration::from_secs(length),
+            end,
+        }));
+    }
+    needs
+}
+
+impl Windows {
+    /// The windows of these rules, of the answers to [`needs`] in their order: series, or why the source failed.
+    pub fn new(
+        catalogue: &Catalogue,
+        rules: &[&Rule],
+        length: &dyn Fn(&Rule) -> usize,
+        needs: &[Need<'_>],
+        answers: impl IntoIterator<Item = Result<Vec<Series>, String>>,
+    ) -> Self {
         let mut windows = Self::default();
-        for (request, answer) in requests.iter().zip(answers) {
-            let count = wanted.get(&request.metric).copied().unwrap_or_default();
+        for (need, answer) in needs.iter().zip(answers) {
             match answer {
-                Ok(series) => windows.insert(request, &series, count),
+                Ok(series) => windows.insert(need, &series),
                 Err(reason) => {
-                    windows.failed.insert((request.metric.clone(), request.dimensions.clone()));
-                    windows.failures.push(format!("{}: {reason}", request.metric));
+                    windows.failed.insert((need.metric.name.clone(), need.dimensions.clone()));
+                    windows.failures.push(format!("{}: {reason}", need.metric.name));
                 }
             }
         }
         windows.failures.sort();
         windows.failures.dedup();
-        windows.compute(catalogue, &wanted);
+        windows.compute(catalogue, &wanted(catalogue, rules, length));
         windows
     }
 
-    fn insert(&mut self, request: &SeriesRequest, series: &[Series], count: usize) {
-        let metric = self.by_metric.entry(request.metric.clone()).or_default();
+    fn insert(&mut self, need: &Need<'_>, series: &[Series]) {
+        let metric = self.by_metric.entry(need.metric.name.clone()).or_default();
         for series in series {
-            let window = series.window(request.end, request.period_seconds, count);
+            let window = series.window(need.end, need.metric.period_seconds, need.count);
             metric.insert(series.dimensions.clone(), window);
         }
     }
@@ -131,7 +163,7 @@ impl Windows {
 
     /// The newest `count` datapoints of a metric on a set of dimensions, or of the metric without dimensions where it
     /// has none.
-    pub(super) fn window(&self, metric: &str, dimensions: &Dimensions, count: usize) -> Vec<Option<f64>> {
+    fn window(&self, metric: &str, dimensions: &Dimensions, count: usize) -> Vec<Option<f64>> {
         let series = self.by_metric.get(metric);
         let window = series.and_then(|series| series.get(dimensions).or_else(|| series.get(&Dimensions::new())));
         let known = window.map_or(&[][..], Vec::as_slice);
@@ -141,25 +173,29 @@ impl Windows {
         padded
     }
 
-    /// The datapoints that a rule is evaluated on, for each series of its metric that could be read.
-    pub(super) fn of_rule(&self, rule: &Rule) -> impl Iterator<Item = (&Dimensions, Vec<Option<f64>>)> {
-        let count = evaluation_range(&rule.evaluation);
+    /// The newest `count` datapoints of a rule's metric, for each of its series that could be read. Those with too little
+    /// behind them are missing.
+    pub fn of_rule(&self, rule: &Rule, count: usize) -> impl Iterator<Item = (&Dimensions, Vec<Option<f64>>)> {
         let volume_failed = move |dimensions: &Dimensions| {
             rule.min_volume.as_ref().is_some_and(|volume| self.has_failed(&volume.metric, dimensions))
         };
         let series = self.by_metric.get(&rule.metric).into_iter().flatten();
-        series
-            .filter(move |(dimensions, _)| !volume_failed(dimensions))
-            .map(move |(dimensions, _)| (dimensions, self.window(&rule.metric, dimensions, count)))
+        series.filter(move |(dimensions, _)| !volume_failed(dimensions)).map(move |(dimensions, _)| {
+            let mut datapoints = self.window(&rule.metric, dimensions, count);
+            if let Some(volume) = &rule.min_volume {
+                mask_low_volume(&mut datapoints, &self.window(&volume.metric, dimensions, count), volume.at_least);
+            }
+            (dimensions, datapoints)
+        })
     }
 
     /// How many series there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn series(&self) -> usize {
         self.by_metric.values().map(BTreeMap::len).sum()
     }
 
     /// The newest value of every formula that has no dimensions.
-    pub(super) fn computed(&self, catalogue: &Catalogue) -> BTreeMap<String, f64> {
+    pub fn computed(&self, catalogue: &Catalogue) -> BTreeMap<String, f64> {
         let formulas = catalogue.metrics.values().filter(|metric| matches!(metric.source, Source::Formula { .. }));
         formulas
             .filter_map(|metric| {
@@ -172,11 +208,11 @@ impl Windows {
 
 /// The metrics that rules need, with how many datapoints of each: their own, the volume behind them, and the inputs of
 /// formulas all the way down.
-fn wanted(catalogue: &Catalogue, rules: &[&Rule]) -> BTreeMap<String, usize> {
+fn wanted(catalogue: &Catalogue, rules: &[&Rule], length: &dyn Fn(&Rule) -> usize) -> BTreeMap<String, usize> {
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
     let mut open: Vec<(String, usize)> = Vec::new();
     for rule in rules {
-        let count = evaluation_range(&rule.evaluation);
+        let count = length(rule);
         open.push((rule.metric.clone(), count));
         open.extend(rule.min_volume.as_ref().map(|volume| (volume.metric.clone(), count)));
     }
