@@ -18,6 +18,7 @@ use crate::incidents::IncidentsArgs;
 use crate::invoke::InvokeArgs;
 use crate::local::LocalArgs;
 use crate::oncall::OncallArgs;
+use crate::rule_test::TestArgs;
 use crate::silences::SilencesArgs;
 
 /// Done.
@@ -34,7 +35,7 @@ pub const INTERRUPTED: u8 = 130;
 const AFTER_HELP: &str = "\
 Exit codes:
   0    done
-  1    refused: the catalogue has mistakes, or there is no such incident, team or schedule, or its state does not allow it
+  1    refused: the catalogue has mistakes, a rule's test failed, or there is no such incident, team or schedule, or its state does not allow it
   2    the command line or a file cannot be understood
   3    the store, AWS or the network failed
   130  ended by Ctrl-C; everything is saved
@@ -80,6 +81,8 @@ enum Command {
     Dashboards(DashboardsArgs),
     /// Say what the suite costs a month, line by line, and each rule on either engine
     Cost(CostArgs),
+    /// Test rules on series that a file describes, as `promtool test rules` does
+    Test(TestArgs),
     /// Run the production code over a public data set and write what its scorer reads
     Benchmark(BenchmarkArgs),
 }
@@ -154,6 +157,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),
         Command::Dashboards(args) => crate::dashboards::run(&args, cli.json),
         Command::Cost(args) => crate::cost::run(&args, cli.json),
+        Command::Test(args) => crate::rule_test::run(&args, cli.json),
         Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }

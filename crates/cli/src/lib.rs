@@ -12,4 +12,5 @@ pub mod incidents;
 pub mod invoke;
 pub mod local;
 pub mod oncall;
+pub mod rule_test;
 pub mod silences;

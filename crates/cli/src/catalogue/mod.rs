@@ -14,7 +14,7 @@ mod structure;
 mod suggest;
 #[cfg(test)]
 mod tests;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::fmt;
 use std::io;
@@ -26,6 +26,7 @@ use serde::Serialize;
 use deployment::Board;
 pub use deployment::Deployment;
 use document::Document;
+pub(crate) use document::Duration;
 pub(crate) use resolve::moment;
 pub(crate) use suggest::nearest;
 use yaml::{Position, Tree};

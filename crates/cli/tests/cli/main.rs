@@ -9,3 +9,4 @@ mod dashboards;
 mod explain;
 mod interactions;
 mod oncall;
+mod rule_test;
