@@ -19,7 +19,9 @@ use jiff::Timestamp;
 use monitoring_core::alert::incoming::{self, Context, Incoming, Record};
 use monitoring_core::alert::{AlertChange, ChangeState, GroupKey, bounded};
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
-use monitoring_core::decide::{Around, Command, CommandTarget, Decision, Event, Policy, decide, unrecorded_prefix};
+use monitoring_core::decide::{
+    Around, Command, CommandTarget, Decision, Event, Policy, concerned_by_others, decide, unrecorded_prefix,
+};
 use monitoring_core::incident::{Incident, IncidentId};
 use serde::Serialize;
 use serde_json::Value;
@@ -276,7 +278,7 @@ impl<O: Outside> Responder<O> {
         let (catalogue, environment) = (&self.catalogue, self.environment.as_str());
         let with = |around: &Around| decide(Policy { catalogue, environment, around }, before, events, now);
         let decision = with(Around::NOTHING);
-        let Some(incident) = Self::concerned_by_others(before, &decision) else { return decision };
+        let Some(incident) = concerned_by_others(before, &decision) else { return decision };
         // Boxed, and so with no type of its own in those of the callers, which are deep enough.
         let around: BoxFuture<'_, Around> = Box::pin(self.around(incident, now));
         let mut around = around.await;

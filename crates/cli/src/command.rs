@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::backtest::BacktestArgs;
 use crate::benchmark::BenchmarkArgs;
 use crate::catalogue::command::CatalogueArgs;
 use crate::cost::CostArgs;
@@ -83,6 +84,8 @@ enum Command {
     Cost(CostArgs),
     /// Test rules on series that a file describes, as `promtool test rules` does
     Test(TestArgs),
+    /// Try rules on the past: which alerts, incidents and pages there would have been
+    Backtest(BacktestArgs),
     /// Run the production code over a public data set and write what its scorer reads
     Benchmark(BenchmarkArgs),
 }
@@ -158,6 +161,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Dashboards(args) => crate::dashboards::run(&args, cli.json),
         Command::Cost(args) => crate::cost::run(&args, cli.json),
         Command::Test(args) => crate::rule_test::run(&args, cli.json),
+        Command::Backtest(args) => Box::pin(crate::backtest::run(args, cli.json)).await,
         Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }

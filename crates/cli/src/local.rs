@@ -277,7 +277,8 @@ pub fn simulation() -> anyhow::Result<Simulation> {
     Ok(Simulation::new(simulation_span()?.0, SIMULATION_SEED))
 }
 
-fn simulation_span() -> anyhow::Result<(Timestamp, Timestamp)> {
+/// The time that is simulated.
+pub(crate) fn simulation_span() -> anyhow::Result<(Timestamp, Timestamp)> {
     let start: Timestamp = SIMULATION_START.parse().context("the simulation's start")?;
     Ok((start, start + SignedDuration::from_hours(24 * SIMULATION_DAYS)))
 }

@@ -73,6 +73,19 @@ pub struct Mark<'a> {
     pub tone: Tone,
 }
 
+/// A time that something lasted, drawn behind the lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Spell<'a> {
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+    /// What a reader who points at it is told.
+    pub label: &'a str,
+    /// How bad it is.
+    pub tone: Tone,
+}
+
 /// What a colour means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -140,6 +153,11 @@ pub fn document(width: f64, height: f64, title: &str, content: &str) -> String {
 
 /// A chart as a part of a [`document`].
 pub fn panel(chart: &Chart<'_>, area: Area) -> String {
+    panel_with_spells(chart, &[], area)
+}
+
+/// A chart as a part of a [`document`], with times that something lasted.
+pub fn panel_with_spells(chart: &Chart<'_>, spells: &[Spell<'_>], area: Area) -> String {
     let mut out = frame(area);
     text(&mut out, "heading", area.x + 10.0, area.y + 19.0, chart.title);
     let legend_height = legend(&mut out, chart, area);
@@ -155,6 +173,7 @@ pub fn panel(chart: &Chart<'_>, area: Area) -> String {
     };
     let place = Place { plot, scale, time: TimeScale::new(chart.from, chart.to) };
     grid(&mut out, &place, &labels);
+    draw_spells(&mut out, &place, spells);
     if chart.lines.iter().all(|line| place.visible(line).next().is_none()) {
         text(&mut out, "faint", plot.x + 8.0, plot.y + plot.height / 2.0, "no data in this time");
     }
@@ -307,6 +326,24 @@ fn grid(out: &mut String, place: &Place, labels: &[(f64, String)]) {
         let half = characters(&label) * CHARACTER / 2.0;
         let x = x.min(plot.right() + 8.0 - half);
         anchored(out, "label", x, plot.bottom() + 16.0, "middle", &label);
+    }
+}
+
+/// Each is a broad upright line, at least a pixel and a half wide, so that a minute in a month is seen.
+fn draw_spells(out: &mut String, place: &Place, spells: &[Spell<'_>]) {
+    let (from, to, plot) = (place.time.from, place.time.to, place.plot);
+    for spell in spells.iter().filter(|spell| spell.from <= to && spell.until >= from) {
+        let (left, right) = (place.x(spell.from.max(from)), place.x(spell.until.min(to)));
+        let _ = writeln!(
+            out,
+            "<path class=\"{}\" stroke-width=\"{:.1}\" stroke-opacity=\"0.25\" d=\"M{:.1},{:.1} V{:.1}\"><title>{}</title></path>",
+            spell.tone.class(),
+            (right - left).max(1.5),
+            f64::midpoint(left, right),
+            plot.y,
+            plot.bottom(),
+            escape(spell.label)
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use crate::catalogue::{Catalogue, environment_suffix};
 use crate::incident::{Entry, Fact, Incident, IncidentId, SlackThread, Status};
 use crate::message::{Notice, NoticeKind};
 
-pub use holds::{Around, Parent};
+pub use holds::{Around, Parent, concerned_by_others};
 
 /// What a decision rests on beside the state.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +169,13 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// What became of each event that was consumed.
     pub outcomes: Vec<Outcome>,
+}
+
+impl Decision {
+    /// Whether it calls somebody.
+    pub fn calls(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry.fact, Fact::Paged { .. } | Fact::Released {}))
+    }
 }
 
 /// What became of an event.

@@ -57,6 +57,11 @@ impl Formula {
         self.inputs.iter().map(String::as_str)
     }
 
+    /// Whether the value of each period rests on that period alone, so that it is the same in every window.
+    pub fn is_by_period(&self) -> bool {
+        self.root.is_by_period()
+    }
+
     /// The formula's series over a window of `len` periods, oldest first.
     ///
     /// `window` gives a metric's datapoints for the same periods. A metric that it does not have has no datapoint, as
@@ -259,6 +264,11 @@ impl Expression {
             Self::Fill(inner, Filler::Value(value)) => vec![inner, value],
             Self::Fill(inner, Filler::Repeat | Filler::Linear) => vec![inner],
         }
+    }
+
+    fn is_by_period(&self) -> bool {
+        let alone = !matches!(self, Self::Reduce(..) | Self::Fill(_, Filler::Repeat | Filler::Linear));
+        alone && self.children().into_iter().all(Self::is_by_period)
     }
 
     fn collect_metrics(&self, names: &mut Vec<String>) {

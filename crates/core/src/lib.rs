@@ -31,6 +31,8 @@ pub mod incident;
 
 pub mod decide;
 
+pub mod backtest;
+
 pub mod diagnosis;
 
 pub mod message;

@@ -15,22 +15,13 @@ use crate::outside::Outside;
 use crate::store::StoreError;
 
 impl<O: Outside> Responder<O> {
-    /// The incident of a decision that must be made again with what is around it: it calls somebody, or would if nothing held
-    /// it back.
-    pub(super) fn concerned_by_others<'a>(before: Option<&Incident>, decision: &'a Decision) -> Option<&'a Incident> {
-        let held = before.is_some_and(|incident| incident.held.is_some());
-        // What opens and ends in one batch calls somebody, too.
-        let concerned = |incident: &&Incident| calls(decision) || held && incident.is_open();
-        decision.incident.as_ref().filter(concerned)
-    }
-
     /// The incident of a decision that calls people for one incident more: a new one, or one that was held back.
     pub(super) fn one_more_call<'a>(before: Option<&Incident>, decision: &'a Decision) -> Option<&'a Incident> {
         let opens = decision.entries.first().is_some_and(|entry| matches!(entry.fact, Fact::Opened { .. }));
         let held = before.is_some_and(|incident| incident.held.is_some());
         // What the suite says of itself is never one of many.
         let counts = |incident: &&Incident| incident.group != GroupKey::storm() && !incident.group.is_suite();
-        decision.incident.as_ref().filter(|_| (opens || held) && calls(decision)).filter(counts)
+        decision.incident.as_ref().filter(|_| (opens || held) && decision.calls()).filter(counts)
     }
 
     /// How things stand around an incident, but for storms.
@@ -45,11 +36,7 @@ impl<O: Outside> Responder<O> {
 
     /// The open incidents of the groups that this one's depends on.
     async fn parents(&self, group: &GroupKey) -> Vec<Parent> {
-        let dependencies = &self.catalogue.noise.dependencies;
-        let base = group.as_str().split('/').next().unwrap_or_default();
-        let Some(groups) = dependencies.get(group.as_str()).or_else(|| dependencies.get(base)) else {
-            return Vec::new();
-        };
+        let groups = self.catalogue.noise.parents_of(group.as_str());
         let found = join_all(groups.iter().map(|parent| self.parent(parent))).await;
         let found = found.into_iter().filter_map(|parent| {
             parent.unwrap_or_else(|error| {
@@ -127,8 +114,4 @@ impl<O: Outside> Responder<O> {
     fn open_storm(&self, change: AlertChange, now: Timestamp) -> BoxFuture<'_, Result<Vec<Touched>, StoreError>> {
         Box::pin(self.change(change, now))
     }
-}
-
-fn calls(decision: &Decision) -> bool {
-    decision.entries.iter().any(|entry| matches!(entry.fact, Fact::Paged { .. } | Fact::Released {}))
 }

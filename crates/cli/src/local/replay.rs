@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::outside::{SeriesAnswer, SeriesRequest};
 use monitoring_core::alert::bounded;
+use monitoring_core::backtest::History;
 use monitoring_core::catalogue::{Catalogue, Metric, Source};
 use monitoring_core::formula::Formula;
 use monitoring_core::metric::{Dimensions, Sample, Series};
@@ -137,6 +138,32 @@ impl Replay {
             }
         }
         spans
+    }
+
+    /// All of the series of this catalogue's metrics, one sample for each period that has any.
+    pub fn history(&self, catalogue: &Catalogue) -> History {
+        let mut history = History::default();
+        for (name, dimensions, samples) in self.all() {
+            let Some(metric) = catalogue.metrics.get(name) else { continue };
+            let (Ok(statistic), Some((first, last))) =
+                (Statistic::of_source(&metric.source), samples.first().zip(samples.last()))
+            else {
+                continue;
+            };
+            let period = i64::from(metric.period_seconds.max(1));
+            let start_of = |at: Timestamp| at.as_second().div_euclid(period) * period;
+            let moment = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+            let request = SeriesRequest {
+                metric: name.to_owned(),
+                source: metric.source.clone(),
+                dimensions: dimensions.clone(),
+                period_seconds: metric.period_seconds,
+                start: moment(start_of(first.at)),
+                end: moment(start_of(last.at).saturating_add(period)),
+            };
+            history.insert(name, in_periods(&request, statistic, dimensions, samples));
+        }
+        history
     }
 
     /// A number that is the same for the same series, whatever the files are called and in whichever order they lie.

@@ -26,6 +26,15 @@ pub struct Noise {
     pub silences: Silences,
 }
 
+impl Noise {
+    /// The groups that a group depends on. One that a rule split by dimensions (`host/i-1`) depends on what it depends on
+    /// unsplit, unless it is named itself.
+    pub fn parents_of(&self, group: &str) -> &[String] {
+        let base = group.split('/').next().unwrap_or_default();
+        self.dependencies.get(group).or_else(|| self.dependencies.get(base)).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// More incidents than people can be called for one by one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

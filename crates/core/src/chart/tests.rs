@@ -109,3 +109,22 @@ fn a_legend_names_each_of_several_lines() {
     }
     assert_eq!(svg.matches("class=\"line c1\"").count(), 2);
 }
+
+#[test]
+fn a_spell_is_drawn_within_the_chart_and_says_what_it_was() {
+    let chart = chart(&[], 600);
+    let spell = |from, until| Spell { from, until, label: "a < b", tone: Tone::Critical };
+    let hour = jiff::SignedDuration::from_hours(1);
+    let area = Area { x: 0.0, y: 0.0, width: 600.0, height: 200.0 };
+    let paths = |spells: &[Spell<'_>]| {
+        let svg = panel_with_spells(&chart, spells, area);
+        svg.lines().filter(|line| line.contains("stroke-opacity")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        paths(&[spell(chart.from - hour * 2, chart.from - hour), spell(chart.to + hour, chart.to + hour * 2)]).len(),
+        0
+    );
+    let moment = paths(&[spell(chart.from, chart.from)]);
+    assert!(moment[0].contains("stroke-width=\"1.5\"") && moment[0].contains("a &lt; b"), "{moment:?}");
+    assert_eq!(paths(&[spell(chart.from - hour, chart.to + hour)]), paths(&[spell(chart.from, chart.to)]));
+}

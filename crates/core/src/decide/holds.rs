@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Deciding;
+use super::{Deciding, Decision};
 use crate::alert::{AlertKey, ChangeState, GroupKey};
 use crate::catalogue::{Flapping, Severity};
 use crate::escalation::NextPage;
@@ -43,6 +43,15 @@ pub struct Parent {
 impl Around {
     /// Nothing that would hold anything back.
     pub const NOTHING: &'static Self = &Self { silences: Vec::new(), parents: Vec::new(), storm: None };
+}
+
+/// The incident of a decision that must be made again with what is around it: it calls somebody, or would if nothing held it
+/// back.
+pub fn concerned_by_others<'a>(before: Option<&Incident>, decision: &'a Decision) -> Option<&'a Incident> {
+    let held = before.is_some_and(|incident| incident.held.is_some());
+    // What opens and ends in one batch calls somebody, too.
+    let concerned = |incident: &&Incident| decision.calls() || held && incident.is_open();
+    decision.incident.as_ref().filter(concerned)
 }
 
 impl Deciding<'_> {
