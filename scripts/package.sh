@@ -10,18 +10,21 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/package.sh [--out DIR] [--catalogue FILE] [FUNCTION...]
+Usage: scripts/package.sh [--architecture A] [--out DIR] [--catalogue FILE]
+                          [FUNCTION...]
 
 Builds each function in release mode and writes DIR/<function>.zip, holding
 `bootstrap` and, with --catalogue, the resolved catalogue as `catalogue.json`.
 The same sources give the same bytes.
 
+  --architecture A  arm64 or x86_64: build with cargo-lambda, for the Lambda
+                    runtime on that processor
   --out DIR         where the zips go (default: $CARGO_TARGET_DIR/lambda)
   --catalogue FILE  a resolved catalogue, from `monitorctl catalogue resolve`
   FUNCTION          names of folders in functions/ (default: all of them)
 
-The binaries are for this host: they run in the stack test, and on AWS only
-where the host is no newer than the Lambda runtime's glibc.
+Without --architecture the binaries are for this host: they run in the stack
+test, and on AWS only where the host is no newer than the Lambda runtime's glibc.
 TEXT
 }
 
@@ -37,6 +40,7 @@ misuse() {
 
 out=$CARGO_TARGET_DIR/lambda
 catalogue=
+architecture=
 functions=()
 while (($#)); do
   case $1 in
@@ -44,9 +48,13 @@ while (($#)); do
       usage
       exit 0
       ;;
-    --out | --catalogue)
+    --out | --catalogue | --architecture)
       [[ ${2-} ]] || misuse "$1 needs a value"
-      if [[ $1 == --out ]]; then out=$2; else catalogue=$2; fi
+      case $1 in
+        --out) out=$2 ;;
+        --catalogue) catalogue=$2 ;;
+        --architecture) architecture=$2 ;;
+      esac
       shift
       ;;
     -*) misuse "unknown option $1" ;;
@@ -67,6 +75,13 @@ done
 if [[ $catalogue && ! -f $catalogue ]]; then
   fail "the catalogue $catalogue does not exist; make it with 'monitorctl catalogue resolve'"
 fi
+case $architecture in
+  '' | arm64 | x86_64) ;;
+  *) misuse "there is no architecture '$architecture'; Lambda has arm64 and x86_64" ;;
+esac
+if [[ $architecture ]] && ! cargo lambda --version >/dev/null 2>&1; then
+  fail "cargo-lambda is not installed and builds for Lambda's processors; install it: https://www.cargo-lambda.info"
+fi
 command -v python3 >/dev/null || fail "python3 is not on the PATH and writes the zips; install Python 3.10 or newer"
 
 mkdir -p "$out"
@@ -74,8 +89,15 @@ for function in "${functions[@]}"; do
   # One call for each function: in a joint build Cargo would unify features, and a
   # function would carry what only another one needs.
   # In the repository, where rust-toolchain.toml says which Rust it is.
-  (cd "$root" && cargo build --release --locked -p "$function")
-  python3 - "$CARGO_TARGET_DIR/release/$function" "$out/$function.zip" "$catalogue" <<'PY'
+  if [[ $architecture ]]; then
+    (cd "$root" && cargo lambda build --release --locked --package "$function" \
+      "--${architecture/_/-}" --lambda-dir "$CARGO_TARGET_DIR/lambda-$architecture")
+    binary=$CARGO_TARGET_DIR/lambda-$architecture/$function/bootstrap
+  else
+    (cd "$root" && cargo build --release --locked -p "$function")
+    binary=$CARGO_TARGET_DIR/release/$function
+  fi
+  python3 - "$binary" "$out/$function.zip" "$catalogue" <<'PY'
 import os, sys, zipfile
 
 binary, target, catalogue = sys.argv[1:]

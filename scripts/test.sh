@@ -19,7 +19,7 @@ usage() {
 Usage: scripts/test.sh [--no-stack | --only-stack]
 
 Checks and tests everything: formatting, lints, Rust and Python tests, the
-shell scripts, the Terraform configuration, and the stack test, which deploys
+shell scripts, the Terraform configuration (checkov), and the stack test, which deploys
 the functions' release zips to a local AWS (MiniStack) with Terraform.
 
   --no-stack    all but the stack test
@@ -191,10 +191,8 @@ main() {
   need cargo "install Rust from https://rustup.rs"
   need cc "install a C compiler (Debian and Ubuntu: apt-get install gcc libc6-dev; macOS: xcode-select --install)"
   need python3 "install Python 3.10 or newer"
-  if [[ $stack == yes ]]; then
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
-      fail "$(python3 --version) is too old for the stack test's tools; install Python 3.10 or newer, or use --no-stack"
-  fi
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+    fail "$(python3 --version) is too old for the tools of the checks; install Python 3.10 or newer"
 
   if cargo nextest --version >/dev/null 2>&1; then nextest=yes; fi
 
@@ -212,6 +210,8 @@ main() {
     else
       skip "Terraform configuration" "$no_terraform"
     fi
+    need_python_tools scripts/requirements-checkov.txt
+    step "Terraform security" "$tools/bin/checkov" -d infrastructure --framework terraform --quiet --compact --skip-download
     step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
     if [[ ! -d ../shared ]]; then
       skip "tests against reference data" "there is no ../shared beside the clone"

@@ -7,6 +7,7 @@ locals {
 }
 
 resource "aws_dynamodb_table" "this" {
+  # checkov:skip=CKV2_AWS_16: the tables are on demand, which scales by itself
   for_each = local.tables
 
   name                        = "${local.service}-${each.key}${local.suffix}"

@@ -118,7 +118,7 @@ variable "daily_schedule" {
 }
 
 variable "reserve_concurrency" {
-  description = "Whether concurrency is set aside for incident-response, and interactions capped. AWS refuses that where it would leave the account fewer than 100 unreserved executions."
+  description = "Whether concurrency is set aside for incident-response, and interactions capped. AWS refuses that where it would leave the account fewer than 100 unreserved executions; scripts/deploy_monitoring.sh looks."
   type        = bool
   default     = true
 }

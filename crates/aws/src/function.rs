@@ -67,13 +67,18 @@ impl Function {
     /// The ways to reach people.
     pub fn channels(&self) -> Channels {
         let endpoints = Endpoints::from_settings(&self.settings);
-        Channels::new(self.http.clone(), Secrets::new(self.settings.clone(), Some(self.config.clone())), endpoints)
+        Channels::new(self.http.clone(), self.secrets(), endpoints)
+    }
+
+    /// The secrets that the environment names.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.settings.clone(), Some(self.config.clone()))
     }
 
     /// What people do in Slack and `PagerDuty`.
     pub fn interactions(&self) -> Interactions {
         let prefix = unrecorded_prefix(&self.catalogue, &self.environment);
-        Interactions::new(Secrets::new(self.settings.clone(), Some(self.config.clone())), prefix)
+        Interactions::new(self.secrets(), prefix)
     }
 
     /// The way to the incident-response function: the one that `INCIDENT_RESPONSE_FUNCTION` names, with its alias, or the

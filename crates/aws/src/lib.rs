@@ -22,3 +22,5 @@ pub mod collect;
 pub mod health;
 
 pub mod function;
+
+pub mod self_test;

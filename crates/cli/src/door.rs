@@ -25,6 +25,9 @@ use crate::local::{DEFAULT_DATA, DEFAULT_ENVIRONMENT, simulation};
 /// How long another process may take to end before its folder counts as in use without serving.
 const CONNECT: Duration = Duration::from_millis(500);
 
+/// The alias of the versions that serve; the newest one may not have been tried yet.
+const LIVE: &str = "live";
+
 /// How long a function may take to answer; its own time-out is half a minute.
 const INVOKE: Duration = Duration::from_mins(1);
 
@@ -245,7 +248,7 @@ impl Deployed {
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Exit> {
         let name = format!("{}-{function}{}", self.catalogue.service, environment_suffix(&self.environment));
         let payload = aws_sdk_lambda::primitives::Blob::new(event.to_string());
-        let answer = self.lambda.invoke().function_name(&name).payload(payload).send().await;
+        let answer = self.lambda.invoke().function_name(&name).qualifier(LIVE).payload(payload).send().await;
         let answer = answer.with_context(|| {
             format!("cannot invoke {name}; check the profile, the region and lambda:InvokeFunction")
         })?;

@@ -7,6 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use monitoring_aws::collect::Aws;
 use monitoring_aws::function::{Function, start_logs};
 use monitoring_aws::incident_response::{Responder, Response, print_overview};
+use monitoring_aws::self_test;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,6 +19,10 @@ async fn main() -> Result<(), Error> {
     let (function, responder) = (&function, &responder);
     run(service_fn(move |event: LambdaEvent<Value>| async move {
         let now = Timestamp::now();
+        if self_test::is_asked_for(&event.payload) {
+            let found = Box::pin(function.self_test_incident_response(&event.context.invoked_function_arn, now)).await;
+            return Ok::<_, Error>(serde_json::to_value(found)?);
+        }
         let responder = responder.get_or_init(|| {
             let aws = function.aws(&event.context.invoked_function_arn);
             let (catalogue, environment) = (function.catalogue.clone(), function.environment.clone());
@@ -33,7 +38,7 @@ async fn main() -> Result<(), Error> {
         {
             tracing::error!(error = &error as &dyn std::error::Error, "nobody could be told of the catalogue");
         }
-        Ok::<_, Error>(answer?)
+        Ok(serde_json::to_value(answer?)?)
     }))
     .await
 }

@@ -7,6 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use monitoring_aws::collect::Aws;
 use monitoring_aws::function::{Function, start_logs};
 use monitoring_aws::monitoring::{Engines, Monitor, print_health};
+use monitoring_aws::self_test;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -17,6 +18,10 @@ async fn main() -> Result<(), Error> {
     let (function, monitor) = (&function, &monitor);
     run(service_fn(move |event: LambdaEvent<Value>| async move {
         let now = Timestamp::now();
+        if self_test::is_asked_for(&event.payload) {
+            let found = Box::pin(function.self_test_monitoring(&event.context.invoked_function_arn, now)).await;
+            return Ok::<_, Error>(serde_json::to_value(found)?);
+        }
         let monitor = monitor.get_or_init(|| {
             let aws = function.aws(&event.context.invoked_function_arn);
             Monitor::new(
@@ -32,7 +37,7 @@ async fn main() -> Result<(), Error> {
         if let Some(change) = function.catalogue_alert(now) {
             monitor.publish(&change).await?;
         }
-        Ok::<_, Error>(report)
+        Ok(serde_json::to_value(report)?)
     }))
     .await
 }

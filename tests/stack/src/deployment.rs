@@ -61,19 +61,33 @@ impl Deployment {
     /// Starts the servers and deploys the suite: with Terraform and under its roles where there is Terraform, else call
     /// by call.
     pub async fn start() -> Self {
-        let outside = Outside::start().await;
-        let ministack = MiniStack::start(Terraform::is_there());
-        let aws = Aws::new(ministack.endpoint(), ministack.folder());
-        let terraform = Terraform::is_there().then(|| Terraform::new(ministack.endpoint(), &ministack.folder()));
-        let deployment = Self { terraform, ministack, aws, outside };
+        let deployment = Self::prepare().await;
         match &deployment.terraform {
             Some(terraform) => {
-                terraform.apply(&deployment.outside);
-                deployment.put_secrets(&terraform.outputs());
+                terraform.apply();
+                deployment.put_secrets();
             }
             None => deployment.create_by_command(),
         }
         deployment
+    }
+
+    /// Starts the servers, and deploys nothing yet.
+    pub async fn prepare() -> Self {
+        let outside = Outside::start().await;
+        let ministack = MiniStack::start(Terraform::is_there());
+        let aws = Aws::new(ministack.endpoint(), ministack.folder());
+        let terraform = Terraform::is_there().then(|| Terraform::new(ministack.endpoint(), &ministack.folder()));
+        if let Some(terraform) = &terraform {
+            terraform.prepare(&outside);
+        }
+        Self { terraform, ministack, aws, outside }
+    }
+
+    /// Terraform, for tests that need it.
+    #[must_use]
+    pub fn terraform(&self) -> &Terraform {
+        self.terraform.as_ref().expect("STACK_TERRAFORM is set")
     }
 
     /// Takes the suite down, after a look at what it leaves behind: no secret in any log or table, nothing that Terraform
@@ -83,6 +97,11 @@ impl Deployment {
         let Some(terraform) = &self.terraform else { return };
         terraform.plan_shows_no_change();
         terraform.destroy();
+        self.nothing_is_left();
+    }
+
+    /// Fails if anything of the suite is there.
+    pub fn nothing_is_left(&self) {
         for (service, list, member) in KINDS {
             let left = &self.aws.run(&[service, list])[member];
             assert!(left.as_array().is_none_or(Vec::is_empty), "terraform destroy left {service} {left}");
@@ -90,7 +109,8 @@ impl Deployment {
     }
 
     /// As the operator does after the first deployment: under the suite's own key.
-    fn put_secrets(&self, outputs: &Value) {
+    pub fn put_secrets(&self) {
+        let outputs = self.terraform().outputs();
         let key = outputs["key_alias"].as_str().expect("the output key_alias");
         for (setting, secret) in self.outside.secrets() {
             // In a file, so that no process list shows it, and the command does not fetch the webhook's address.
@@ -116,7 +136,7 @@ impl Deployment {
     /// The functions that Terraform made, by their names in the repository, in order.
     #[must_use]
     pub fn functions(&self) -> Vec<String> {
-        let outputs = self.terraform.as_ref().expect("a deployment by Terraform").outputs();
+        let outputs = self.terraform().outputs();
         let functions = outputs["functions"].as_object().expect("the output functions");
         let mut names: Vec<String> = functions.keys().cloned().collect();
         names.sort();
@@ -126,8 +146,7 @@ impl Deployment {
     /// A function of the test's own, under the role that Terraform made for `function`.
     #[must_use]
     pub fn probe(&self, function: &str) -> Probe<'_> {
-        let terraform = self.terraform.as_ref().expect("a deployment by Terraform");
-        let role = terraform.outputs()["functions"][function]["role"].as_str().expect("a role").to_owned();
+        let role = self.terraform().outputs()["functions"][function]["role"].as_str().expect("a role").to_owned();
         Probe::create(&self.aws, function, &role)
     }
 

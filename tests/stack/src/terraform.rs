@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::{
 /// What it deploys, beside this crate.
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// What the configuration reads, where it expects it.
-const PARTS: [&str; 2] = ["infrastructure/monitoring", "tests/fixtures"];
+const PARTS: [&str; 3] = ["infrastructure/monitoring", "tests/fixtures", "scripts"];
 
 /// The configuration, initialised in a folder of its own, with its state.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ impl Terraform {
         Self { program: path_from_env("STACK_TERRAFORM"), endpoint, folder: folder.join("terraform") }
     }
 
-    /// Deploys everything, with Slack and `PagerDuty` where the test has them.
-    pub fn apply(&self, outside: &Outside) {
+    /// Copies the configuration, and writes its variables: Slack and `PagerDuty` are where the test has them.
+    pub fn prepare(&self, outside: &Outside) {
         for part in PARTS {
             copy(&Path::new(REPOSITORY).join(part), &self.folder.join(part));
         }
@@ -49,16 +49,35 @@ impl Terraform {
             "region": REGION,
             "catalogue": path_from_env("STACK_CATALOGUE"),
             "packages": path_from_env("STACK_ZIPS"),
-            // The zips are for this machine.
-            "architecture": if env::consts::ARCH == "aarch64" { "arm64" } else { env::consts::ARCH },
+            "architecture": Self::architecture(),
             "secrets": outside.secrets().map(|(setting, _)| setting),
             "slack_api_url": outside.slack_api_url(),
             "pagerduty_events_url": outside.pagerduty_events_url(),
             "deletion_protection": false,
         });
         fs::write(self.root().join("stack.auto.tfvars.json"), variables.to_string()).expect("a file of variables");
+    }
+
+    /// Deploys everything.
+    pub fn apply(&self) {
         self.run(&["init", "-input=false"]);
         self.run(&["apply", "-input=false", "-auto-approve"]);
+    }
+
+    /// Runs the deploy script with the zips in `packages`. Returns whether it succeeded, and what it said.
+    #[must_use]
+    pub fn script(&self, packages: &Path, options: &[&str]) -> (bool, String) {
+        let mut command = Command::new(self.folder.join("scripts/deploy_monitoring.sh"));
+        command.args(["--yes", "--architecture", Self::architecture(), "--region", REGION]).args(options);
+        command.arg("--packages").arg(packages).arg("--catalogue").arg(path_from_env("STACK_CATALOGUE"));
+        let output = self.output_of(command.current_dir(&self.folder));
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// The zips are for this machine.
+    fn architecture() -> &'static str {
+        if env::consts::ARCH == "aarch64" { "arm64" } else { env::consts::ARCH }
     }
 
     /// The root module's outputs, by name.
@@ -86,18 +105,27 @@ impl Terraform {
 
     fn run(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(&self.program);
-        command.current_dir(self.root()).args(arguments).arg("-no-color").env_clear();
-        // What Terraform and its provider are found by.
-        for name in ["PATH", "HOME", "TMPDIR", "TF_CLI_CONFIG_FILE", "TFO_CACHE", "AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+        let output = self.output_of(command.current_dir(self.root()).args(arguments).arg("-no-color"));
+        let (printed, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "terraform {arguments:?}: {}\n{printed}\n{complaints}", output.status);
+        printed.into_owned()
+    }
+
+    /// Runs a command with nothing of the caller's environment but what Terraform and its provider are found by.
+    fn output_of(&self, command: &mut Command) -> Output {
+        command.env_clear();
+        for name in ["HOME", "TMPDIR", "TF_CLI_CONFIG_FILE", "TFO_CACHE", "AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
             if let Some(value) = env::var_os(name) {
                 command.env(name, value);
             }
         }
+        // The pinned `aws` first.
+        let aws = path_from_env("AWS_CLI").parent().map(Path::to_owned).unwrap_or_default();
+        let programs =
+            env::join_paths([aws].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())));
+        command.env("PATH", programs.expect("a search path")).env("TERRAFORM_PROGRAM", &self.program);
         command.envs(ENVIRONMENT).env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_REGION", REGION);
-        let output = command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", self.program.display()));
-        let (printed, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "terraform {arguments:?}: {}\n{printed}\n{complaints}", output.status);
-        printed.into_owned()
+        command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", command.get_program().display()))
     }
 }
 

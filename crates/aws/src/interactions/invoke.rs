@@ -40,4 +40,10 @@ impl IncidentResponse {
         let accepted = request.payload(Blob::new(command.to_string())).send().await;
         accepted.map(drop).map_err(|error| format!("{}: {}", self.function, causes(&error)))
     }
+
+    /// Why it could not be invoked; it is not.
+    pub async fn may_invoke(&self) -> Result<(), String> {
+        let request = self.client.invoke().function_name(&self.function).invocation_type(InvocationType::DryRun);
+        request.send().await.map(drop).map_err(|error| format!("{}: {}", self.function, causes(&error)))
+    }
 }

@@ -110,7 +110,8 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy_attachment.this]
 }
 
-# Each new version is tried before the aliases move to it, so Terraform makes an alias and leaves it alone from then on.
+# Each new version is tried before the aliases move to it, by scripts/deploy_monitoring.sh: Terraform makes an alias and
+# leaves it alone from then on.
 resource "aws_lambda_alias" "this" {
   for_each = local.aliases
 

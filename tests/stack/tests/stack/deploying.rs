@@ -1,0 +1,69 @@
+//! The deploy script, from an empty account to an empty account.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+use stack::{
+    deployment::{Deployment, MONITORING},
+    path_from_env,
+};
+
+#[tokio::test]
+#[ignore = "needs the zips, a local AWS and Terraform; scripts/test.sh runs it"]
+async fn terraform_deploys_by_one_command_and_only_what_is_ready_serves() {
+    let suite = Deployment::prepare().await;
+    let zips = path_from_env("STACK_ZIPS");
+
+    let (succeeded, said) = suite.terraform().script(&zips, &["--plan-only"]);
+    assert!(succeeded && said.contains("Nothing was changed."), "{said}");
+    suite.nothing_is_left();
+
+    // The secrets are not there yet, which it tells, and which keeps nothing from serving.
+    let (succeeded, said) = suite.terraform().script(&zips, &[]);
+    assert!(succeeded && said.contains("monitoring serves version 1"), "{said}");
+    assert!(said.contains("--name /ai-nutritionist/production/monitoring/slack-webhook-url"), "{said}");
+    suite.put_secrets();
+
+    let (succeeded, said) = suite.terraform().script(&zips, &[]);
+    assert!(succeeded && said.contains("No changes."), "{said}");
+    assert!(!said.contains("put-parameter"), "{said}");
+
+    // A version that cannot read its catalogue is made and tried, and does not serve.
+    let broken = suite.aws.folder().join("broken");
+    break_catalogue(&zips, &broken);
+    let (succeeded, said) = suite.terraform().script(&broken, &[]);
+    assert!(!succeeded && said.contains("monitoring, version 2: not ready"), "{said}");
+    assert!(said.contains("catalogue.json"), "{said}");
+    assert_eq!(serving(&suite), "1", "{said}");
+    assert!(suite.outside.pagerduty_keys("trigger").await.is_empty(), "somebody was called: {said}");
+
+    let (succeeded, said) = suite.terraform().script(&zips, &[]);
+    assert!(succeeded && said.contains("monitoring serves version 3"), "{said}");
+    assert_eq!(serving(&suite), "3", "{said}");
+
+    let (succeeded, said) = suite.terraform().script(&zips, &["--destroy"]);
+    assert!(succeeded, "{said}");
+    suite.nothing_is_left();
+}
+
+fn serving(suite: &Deployment) -> String {
+    let alias = suite.aws.run(&["lambda", "get-alias", "--function-name", MONITORING, "--name", "live"]);
+    alias.get("FunctionVersion").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The same zips, but for the catalogue of monitoring.
+fn break_catalogue(zips: &Path, broken: &Path) {
+    fs::create_dir_all(broken).unwrap();
+    for zip in fs::read_dir(zips).unwrap().flatten() {
+        fs::copy(zip.path(), broken.join(zip.file_name())).unwrap();
+    }
+    let python = path_from_env("AWS_CLI").with_file_name("python");
+    let script = "import sys, zipfile\n\
+        old, new = zipfile.ZipFile(sys.argv[1]), zipfile.ZipFile(sys.argv[2], 'w')\n\
+        new.writestr(old.getinfo('bootstrap'), old.read('bootstrap'), zipfile.ZIP_DEFLATED)\n\
+        new.writestr('catalogue.json', '{}')\n\
+        new.close()";
+    let (from, to) = (zips.join("monitoring.zip"), broken.join("monitoring.zip"));
+    let made = Command::new(python).args(["-c", script]).args([from, to]).status().unwrap();
+    assert!(made.success());
+}
