@@ -7,6 +7,9 @@ configuration=$root/infrastructure/monitoring
 # Another program than the `terraform` on the PATH, for what wraps it.
 terraform=${TERRAFORM_PROGRAM:-terraform}
 export AWS_PAGER='' TF_IN_AUTOMATION=1
+if [[ ! -t 1 ]]; then
+  export TF_CLI_ARGS_plan=-no-color TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_destroy=-no-color
+fi
 
 usage() {
   cat <<'TEXT'
@@ -25,7 +28,8 @@ It can be run again at any time, also to complete a run that failed.
   --architecture A    arm64 (default) or x86_64
   --packages DIR      deploy these zips (scripts/package.sh) instead of building
   --catalogue FILE    the resolved catalogue in those zips (only with --packages;
-                      default: monitoring.resolved.json)
+                      default: monitoring.resolved.json; what Terraform reads
+                      beside it is monitoring.deployment.json)
   --var-file FILE     variables for Terraform; those in
                       infrastructure/monitoring/terraform.tfvars are always read
 
@@ -164,8 +168,10 @@ build() {
   packages=$root/target/lambda
   catalogue=$packages/catalogue.json
   mkdir -p "$packages"
-  (cd "$root" && cargo run --quiet --locked -p monitorctl -- catalogue resolve --out "$catalogue") ||
+  (cd "$root" && cargo run --quiet --locked -p monitorctl -- catalogue resolve --out "$catalogue" &&
+    cargo run --quiet --locked -p monitorctl -- catalogue resolve --deployment --out "$packages/deployment.json") ||
     fail "monitoring.yaml has the mistakes above; nothing was changed"
+  variables+=("-var=deployment=$packages/deployment.json")
   "$root/scripts/package.sh" --architecture "$architecture" --out "$packages" --catalogue "$catalogue" ||
     fail "the functions could not be built, as above; nothing was changed"
 }
@@ -285,6 +291,7 @@ functions() {
 next_steps() {
   say
   say "Deployed. What is left to do:"
+  output 'for url in outputs["dashboard_urls"].values(): print(f"- look at {url}")'
   say "- confirm the subscriptions that AWS has sent by e-mail; subscribe people with the variable \`subscriptions\`;"
   output '
 url = outputs["interactions_url"]
@@ -317,6 +324,7 @@ main() {
   check_concurrency
   if [[ $destroy && ! $packages ]]; then
     packages=$root/target/lambda catalogue=$root/target/lambda/catalogue.json
+    variables+=("-var=deployment=$packages/deployment.json")
     [[ -f $catalogue ]] || fail "the zips that were deployed are not in $packages; build them with --plan-only first"
   else
     build

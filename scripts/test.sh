@@ -152,7 +152,7 @@ find_terraform() {
 # In a copy, so that nothing is left in the clone.
 check_terraform() {
   mkdir "$work/check"
-  cp -r infrastructure tests monitoring.resolved.json "$work/check"
+  cp -r infrastructure tests monitoring.*.json "$work/check"
   cd "$work/check/infrastructure/monitoring"
   AWS_REGION=us-east-1 "$terraform" init -backend=false -input=false -no-color >init.log || { cat init.log; return 1; }
   AWS_REGION=us-east-1 "$terraform" validate -no-color
@@ -169,6 +169,7 @@ check_scripts() {
 resolve_catalogue() {
   cd tests/stack
   "$CARGO_TARGET_DIR/debug/monitorctl" catalogue resolve --out "$1"
+  "$CARGO_TARGET_DIR/debug/monitorctl" catalogue resolve --deployment --out "$2"
 }
 
 # In a function, so that bash has read all of it before the first step: a run survives an edit of this file.
@@ -236,7 +237,7 @@ main() {
 
     # The tests have built it, too, and with other features of its dependencies: this would compile many of them anew.
     if [[ $checks == no ]]; then step "monitorctl" cargo build --locked -p monitorctl; fi
-    step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json"
+    step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json" "$work/deployment.json"
     [[ -s $work/catalogue.json ]] ||
       fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
     step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json"
@@ -246,7 +247,7 @@ main() {
     export TMPDIR=$work/tmp
     export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips STACK_CATALOGUE=$work/catalogue.json
     if [[ $terraform ]]; then
-      export STACK_TERRAFORM=$terraform
+      export STACK_TERRAFORM=$terraform STACK_DEPLOYMENT=$work/deployment.json
     else
       skip "stack tests of what Terraform makes" "$no_terraform; the suite is deployed call by call"
       without_terraform=yes

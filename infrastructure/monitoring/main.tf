@@ -56,3 +56,10 @@ check "secrets" {
     error_message = "No function reads ${join(", ", setsubtract(var.secrets, local.known_secrets))}; the secrets are ${join(", ", local.known_secrets)}."
   }
 }
+
+check "deployment" {
+  assert {
+    condition     = local.deployment.service == local.service
+    error_message = "The deployment is of ${local.deployment.service} and the catalogue of ${local.service}; resolve both from one monitoring.yaml."
+  }
+}

@@ -39,3 +39,8 @@ output "interactions_url" {
   description = "What Slack and PagerDuty are given, with `slack` or `pagerduty` behind it; null without a signing secret."
   value       = one(aws_lambda_function_url.interactions[*].function_url)
 }
+
+output "dashboard_urls" {
+  description = "Where the dashboards are."
+  value       = { for name, dashboard in local.deployment.dashboards : name => dashboard.url }
+}

@@ -31,6 +31,17 @@ variable "catalogue" {
   }
 }
 
+variable "deployment" {
+  description = "The catalogue's alarms, queries and dashboards, as `monitorctl catalogue resolve --deployment` writes them."
+  type        = string
+  default     = "../../monitoring.deployment.json"
+
+  validation {
+    condition     = can(jsondecode(file(var.deployment)).alarms)
+    error_message = "deployment has no alarms; make it with `monitorctl catalogue resolve --deployment --out FILE`."
+  }
+}
+
 variable "packages" {
   description = "Folder with a zip for each function, as scripts/package.sh fills it."
   type        = string

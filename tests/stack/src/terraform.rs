@@ -18,6 +18,8 @@ use crate::{
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// What the configuration reads, where it expects it.
 const PARTS: [&str; 3] = ["infrastructure/monitoring", "tests/fixtures", "scripts"];
+/// The alarms and dashboards of the catalogue that is shipped.
+const DEPLOYMENT: &str = "monitoring.deployment.json";
 
 /// The configuration, initialised in a folder of its own, with its state.
 #[derive(Debug)]
@@ -45,6 +47,7 @@ impl Terraform {
         for part in PARTS {
             copy(&Path::new(REPOSITORY).join(part), &self.folder.join(part));
         }
+        fs::copy(Path::new(REPOSITORY).join(DEPLOYMENT), self.folder.join(DEPLOYMENT)).expect("a copy of a file");
         let variables = json!({
             "region": REGION,
             "catalogue": path_from_env("STACK_CATALOGUE"),
@@ -58,8 +61,10 @@ impl Terraform {
         fs::write(self.root().join("stack.auto.tfvars.json"), variables.to_string()).expect("a file of variables");
     }
 
-    /// Deploys everything.
+    /// Deploys everything, with the alarms of the test's own catalogue: those of the shipped one would tell stories of theirs.
     pub fn apply(&self) {
+        let variables = json!({ "deployment": path_from_env("STACK_DEPLOYMENT") });
+        fs::write(self.root().join("own.auto.tfvars.json"), variables.to_string()).expect("a file of variables");
         self.run(&["init", "-input=false"]);
         self.run(&["apply", "-input=false", "-auto-approve"]);
     }

@@ -23,6 +23,16 @@ async fn terraform_deploys_by_one_command_and_only_what_is_ready_serves() {
     assert!(succeeded && said.contains("monitoring serves version 1"), "{said}");
     assert!(said.contains("--name /ai-nutritionist/production/monitoring/slack-webhook-url"), "{said}");
     suite.put_secrets();
+    // What the shipped catalogue has of alarms and dashboards.
+    let alarms =
+        suite.aws.run(&["cloudwatch", "describe-alarms", "--alarm-name-prefix", "ai-nutritionist-lambda-duration"]);
+    assert!(
+        alarms["MetricAlarms"][0]["AlarmActions"][0].as_str().is_some_and(|topic| topic.ends_with("-alerts")),
+        "{alarms}"
+    );
+    let dashboards = suite.aws.run(&["cloudwatch", "list-dashboards", "--query", "DashboardEntries[].DashboardName"]);
+    let names = ["Business", "Infrastructure", "Main"].map(|name| format!("AI-Nutritionist-{name}-Dashboard"));
+    assert!(names.iter().all(|name| dashboards.to_string().contains(name)), "{dashboards}");
 
     let (succeeded, said) = suite.terraform().script(&zips, &[]);
     assert!(succeeded && said.contains("No changes."), "{said}");

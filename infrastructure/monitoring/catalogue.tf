@@ -1,0 +1,70 @@
+# What the catalogue says of CloudWatch, expanded by `monitorctl catalogue resolve --deployment`: one translator, tested.
+
+locals {
+  deployment = jsondecode(replace(replace(replace(replace(
+    file(var.deployment),
+    "$${region}", var.region),
+    "$${account_id}", local.account),
+    "$${partition}", local.partition),
+    "$${suffix}", local.suffix,
+  ))
+}
+
+resource "aws_cloudwatch_metric_alarm" "rule" {
+  for_each = local.deployment.alarms
+
+  alarm_name          = each.value.alarm_name
+  alarm_description   = each.value.alarm_description
+  comparison_operator = each.value.comparison_operator
+  threshold           = each.value.threshold
+  evaluation_periods  = each.value.evaluation_periods
+  datapoints_to_alarm = each.value.datapoints_to_alarm
+  treat_missing_data  = each.value.treat_missing_data
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric_name
+  statistic           = each.value.statistic
+  extended_statistic  = each.value.extended_statistic
+  period              = each.value.period
+  dimensions          = each.value.dimensions
+  # Only what is OK by measurement ends an incident, so nobody is told of missing data here.
+  alarm_actions = [aws_sns_topic.this[each.value.topic].arn]
+  ok_actions    = [aws_sns_topic.this[each.value.topic].arn]
+
+  dynamic "metric_query" {
+    for_each = each.value.metric_queries
+
+    content {
+      id          = metric_query.value.id
+      expression  = metric_query.value.expression
+      label       = metric_query.value.label
+      return_data = metric_query.value.return_data
+
+      dynamic "metric" {
+        for_each = metric_query.value.metric[*]
+
+        content {
+          namespace   = metric.value.namespace
+          metric_name = metric.value.metric_name
+          stat        = metric.value.stat
+          period      = metric.value.period
+          dimensions  = metric.value.dimensions
+        }
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  for_each = local.deployment.dashboards
+
+  dashboard_name = each.value.dashboard_name
+  dashboard_body = jsonencode(each.value.body)
+}
+
+resource "aws_cloudwatch_query_definition" "this" {
+  for_each = local.deployment.queries
+
+  name            = each.value.name
+  log_group_names = each.value.log_group_names
+  query_string    = each.value.query_string
+}
