@@ -44,9 +44,9 @@ enum Command {
     Reopen(ActArgs),
     /// Say where it stands
     Status {
-        /// Where
-        #[arg(value_enum)]
-        status: Progress,
+        /// Where, and which incident; in either order
+        #[arg(value_name = "investigating|identified|monitoring")]
+        status: String,
         #[command(flatten)]
         act: ActArgs,
     },
@@ -93,7 +93,20 @@ pub async fn run(args: IncidentsArgs, json: bool) -> Result<u8, Exit> {
         Command::Acknowledge(args) => act("acknowledge", None, args, json).await,
         Command::Resolve(args) => act("resolve", None, args, json).await,
         Command::Reopen(args) => act("reopen", None, args, json).await,
-        Command::Status { status, act: args } => act("status", Some(status), args, json).await,
+        Command::Status { status, act: mut args } => {
+            let (status, id) = match (Progress::from_str(&status, false), Progress::from_str(&args.id, false)) {
+                (Ok(status), _) => (status, args.id),
+                (Err(_), Ok(progress)) => (progress, status),
+                (Err(_), Err(_)) => {
+                    return Err(Exit::usage(anyhow::anyhow!(
+                        "neither {status} nor {} is investigating, identified or monitoring",
+                        args.id
+                    )));
+                }
+            };
+            args.id = id;
+            act("status", Some(status), args, json).await
+        }
         Command::Note(args) => {
             if args.text.is_none() {
                 return Err(Exit::usage(anyhow::anyhow!(
@@ -130,6 +143,7 @@ async fn show(id: &str, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
     args.must_exist()?;
     let door = Door::open(args, Form::Silent).await?;
     let shown = look(&door, id).await;
+    let catalogue = door.catalogue().clone();
     door.close().await?;
     let (incident, journal) = shown?;
     if json {
@@ -139,7 +153,8 @@ async fn show(id: &str, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
         }
         print(&pretty(&value)?);
     } else {
-        print(&show::text(&incident, &journal));
+        let runbook = incident.runbook.as_ref().and_then(|name| catalogue.runbooks.get(name));
+        print(&show::text(&incident, &journal, runbook));
     }
     Ok(OK)
 }
@@ -195,7 +210,9 @@ pub(crate) async fn resolve_id(door: &Door, text: &str) -> Result<IncidentId, Ex
     match (matching.next(), matching.next()) {
         (Some(id), None) => Ok(id),
         (Some(first), Some(second)) => {
-            Err(Exit::refused(format!("{text} could be {first}, {second} or others; give more of it")))
+            let more = matching.count();
+            let others = if more > 0 { format!(", or {more} others") } else { String::new() };
+            Err(Exit::refused(format!("{text:?} could be {first} or {second}{others}; give more of it")))
         }
         (None, _) => Err(unknown(text)),
     }

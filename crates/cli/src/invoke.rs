@@ -20,9 +20,9 @@ Examples:
 pub struct InvokeArgs {
     /// `monitoring` or `incident-response`, or the deployed name
     function: String,
-    /// The event: JSON, or @FILE
-    #[arg(long, value_name = "JSON|@FILE", default_value = "{}")]
-    payload: String,
+    /// The event: JSON, or @FILE; for monitoring `{}` is enough
+    #[arg(long, value_name = "JSON|@FILE")]
+    payload: Option<String>,
     #[command(flatten)]
     door: DoorArgs,
 }
@@ -36,7 +36,15 @@ enum Function {
 /// Invokes the function and prints its answer, which is JSON either way.
 pub async fn run(args: InvokeArgs, json: bool) -> Result<u8, Exit> {
     let function = function(&args.function)?;
-    let event = payload(&args.payload)?;
+    let event = match (&args.payload, function) {
+        (Some(text), _) => payload(text)?,
+        (None, Function::IncidentResponse) => {
+            return Err(Exit::usage(anyhow!(
+                "incident-response takes anything for an alert, and pages; say what it is with --payload JSON or --payload @FILE"
+            )));
+        }
+        (None, _) => json!({}),
+    };
     let form = if json { Form::Silent } else { Form::People { colour: false } };
     let mut door = Door::open(&args.door, form).await?;
     let answer = answer(&mut door, function, &event).await;

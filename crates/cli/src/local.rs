@@ -316,7 +316,7 @@ async fn drive(
     let mut position = Position { origin: course.origin.clone(), at: start, complete: false };
     // From the start, so that a run which dies is not taken for one that never was, and cleared.
     data.set_position(&position)?;
-    let mut steps = 0_u32;
+    let (mut steps, mut waited) = (0_u32, false);
     for &(from, to) in course.spans.iter().filter(|(_, to)| *to >= start) {
         let mut now = ceiling(from.max(start), 60);
         pace.jump_to(now);
@@ -338,9 +338,13 @@ async fn drive(
             suite.tick(now).await?;
             position.at = now + SignedDuration::from_secs(1);
             steps += 1;
-            if course.speed != Speed::Max || steps.is_multiple_of(SAVE_EVERY) {
+            // While an incident is open, so that what a person says of it meanwhile, or a run that goes on after it was
+            // killed, is not earlier than what has happened.
+            let waits = suite.next_tick().is_some();
+            if course.speed != Speed::Max || waits || waited || steps.is_multiple_of(SAVE_EVERY) {
                 data.set_position(&position)?;
             }
+            waited = waits;
             if let Some(bar) = &bar {
                 bar.set_position(minutes_within(course, now));
             }

@@ -157,7 +157,9 @@ impl<'a> About<'a> {
                 match (fit.next(), fit.next()) {
                     (Some(id), None) => Ok(Some(("silence_id", id.clone()))),
                     (Some(first), Some(second)) => {
-                        Err(Exit::refused(format!("{text} could be {first}, {second} or others; give more of it")))
+                        let more = fit.count();
+                        let others = if more > 0 { format!(", or {more} others") } else { String::new() };
+                        Err(Exit::refused(format!("{text:?} could be {first} or {second}{others}; give more of it")))
                     }
                     (None, _) => {
                         Err(Exit::refused(format!("there is no silence {text}; see `monitorctl silences list`")))

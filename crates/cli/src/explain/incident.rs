@@ -60,7 +60,7 @@ fn decided(entry: &Entry) -> Option<String> {
             }
         }
         Fact::FellBack { from, page } => format!("{} was used in place of {from}: {reason}.", page.channel),
-        Fact::CameAgain { .. } => format!("Somebody may have been called before: {reason}."),
+        Fact::CameAgain { key } => format!("Its first page has the key {key}: {reason}."),
         Fact::Held { .. } => format!("N{}.", reason.strip_prefix('n').unwrap_or(reason)),
         Fact::Released {} => format!("The page was no longer held back: {reason}."),
         Fact::Acknowledged { by, stale_at } => {

@@ -5,13 +5,14 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use monitoring_aws::store::JournalItem;
 use monitoring_core::alert::ChangeState;
+use monitoring_core::catalogue::Runbook;
 use monitoring_core::decide::EffectKind;
 use monitoring_core::incident::{Fact, Incident};
 use monitoring_core::message::{NoticeKind, format_seconds};
 use serde_json::{Value, json};
 
 /// For people.
-pub(super) fn text(incident: &Incident, journal: &[JournalItem]) -> String {
+pub(super) fn text(incident: &Incident, journal: &[JournalItem], runbook: Option<&Runbook>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}  {}  {}", incident.id, incident.severity, incident.status);
     let _ = writeln!(text, "{}", printable(&incident.title));
@@ -41,6 +42,15 @@ pub(super) fn text(incident: &Incident, journal: &[JournalItem]) -> String {
     }
     if !incident.beyond.is_empty() {
         let _ = writeln!(text, "  and {} more, which are only in the journal", incident.beyond.len());
+    }
+    if let Some(runbook) = runbook.filter(|_| incident.is_open()) {
+        let _ = writeln!(text, "\nwhat to do: {}", printable(&runbook.title));
+        for (index, step) in runbook.steps.iter().enumerate() {
+            let _ = writeln!(text, "  {}. {}", index + 1, printable(step));
+        }
+        if let Some(url) = &runbook.url {
+            let _ = writeln!(text, "  {}", printable(url));
+        }
     }
     text.push_str("\njournal (UTC)\n");
     let mut lines: Vec<(Timestamp, u8, u32, String)> = journal.iter().map(line).collect();

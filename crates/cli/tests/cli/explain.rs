@@ -134,7 +134,7 @@ fn what_would_silence_nothing_is_refused() {
     let made = run(&directory, &["silences", "add", "--incident", &id, "--terminal"], 0);
     assert!(made.starts_with("SIL-") && made.contains(" is in force until 20") && made.ends_with(" UTC\n"), "{made}");
     let several = run(&directory, &["silences", "end", "SIL-", "--terminal"], 1);
-    assert!(several.contains("SIL- could be SIL-"), "{several}");
+    assert!(several.contains("\"SIL-\" could be SIL-"), "{several}");
     let whole = made.split_whitespace().next().unwrap();
     let ended = run(&directory, &["silences", "end", &whole[..whole.len() - 1], "--terminal"], 0);
     assert_eq!(ended, format!("{whole} has ended\n"));

@@ -30,11 +30,11 @@ impl Deciding<'_> {
         let unknown = |incident: &Incident| incident.is_open() && incident.unrecorded_key.is_none();
         if change.state == ChangeState::Firing && self.incident.as_ref().is_some_and(unknown) {
             let key = unrecorded_key(self.policy, &change.group);
-            self.record(
-                Fact::CameAgain { key },
-                "it may have been paged before, while nothing could be recorded",
-                Vec::new(),
-            );
+            let reason = match change.origin {
+                Origin::Suite => "what the suite says of itself is paged under it, recorded or not",
+                _ => "its record came again, so it may have been paged before, while nothing could be recorded",
+            };
+            self.record(Fact::CameAgain { key }, reason, Vec::new());
         }
         reason
     }

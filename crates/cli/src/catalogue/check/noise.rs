@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use monitoring_core::alert::{STORM, SUITE, UNRECOGNISED};
 use monitoring_core::catalogue::Window;
 
 use super::super::Finding;
-use super::super::document::{Duration, Maintenance, Rule};
+use super::super::document::{Document, Duration, Maintenance, Rule};
 use super::super::resolve::window;
 use super::super::suggest::nearest;
 use super::super::yaml::child;
@@ -38,8 +39,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
 
 fn check_dependencies(checker: &mut Checker<'_>) {
     let document = checker.document;
-    let groups: BTreeMap<&str, &Rule> =
-        document.rules.iter().map(|(name, rule)| (rule.group.as_deref().unwrap_or(name), rule)).collect();
+    let groups = groups(document);
     for (pointer, group, parents) in entries("noise/dependencies", &document.noise.dependencies) {
         check_group(checker, &pointer, group, &groups, true);
         for (at, parent) in items(&pointer, parents) {
@@ -55,6 +55,11 @@ fn check_dependencies(checker: &mut Checker<'_>) {
             }
         }
     }
+}
+
+/// The groups of the rules; each with one of its rules.
+fn groups(document: &Document) -> BTreeMap<&str, &Rule> {
+    document.rules.iter().map(|(name, rule)| (rule.group.as_deref().unwrap_or(name), rule)).collect()
 }
 
 fn check_group(checker: &mut Checker<'_>, at: &str, group: &str, groups: &BTreeMap<&str, &Rule>, on_key: bool) {
@@ -86,6 +91,13 @@ fn reaches(dependencies: &BTreeMap<String, Vec<String>>, from: &str, to: &str) -
 
 fn check_maintenance(checker: &mut Checker<'_>, pointer: &str, name: &str, maintenance: &Maintenance) {
     let document = checker.document;
+    if let Some(group) = maintenance.matcher.group.as_ref().filter(|group| !group.ends_with('*')) {
+        let base = group.split('/').next().unwrap_or_default();
+        // What no rule has: alarms of somebody else, and what the suite says of itself.
+        if !base.starts_with("alarm:") && ![SUITE, STORM, UNRECOGNISED].contains(&base) {
+            check_group(checker, &format!("{pointer}/match/group"), base, &groups(document), false);
+        }
+    }
     if let Some(rule) = maintenance.matcher.rule.as_ref().filter(|rule| !rule.ends_with('*')) {
         checker.known(format!("{pointer}/match/rule"), "rules", rule, &format!("maintenance {name} is about"));
     }

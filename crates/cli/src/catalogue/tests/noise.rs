@@ -58,6 +58,7 @@ fn every_mistake_is_reported() {
     check("longest: 2h", "longest: 30d", "silences: longest is 30d");
     check("rule: \"*\"", "rule: nothing", "maintenance nightly is about an unknown rule \"nothing\"");
     check("{rule: \"*\"}", "{}", "match");
+    check("{rule: \"*\"}", "{group: spend}", "no rule is of group \"spend\"");
     check("to: 2026-12-24T22:00:00Z", "to: 2026-12-24 17:00", "ends at 2026-12-24 17:00, not after it begins");
     check("from: 2026-12-24 18:00", "from: 2026-13-24 18:00", "a time that cannot be");
     check("from: \"23:00\"", "from: \"24:00\"", "`from` cannot be");
