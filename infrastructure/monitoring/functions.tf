@@ -49,10 +49,26 @@ locals {
       environment = {
         SLACK_API_URL        = var.slack_api_url
         PAGERDUTY_EVENTS_URL = var.pagerduty_events_url
+        ACTIONS_FUNCTION     = "${local.service}-actions${local.suffix}:live"
       }
       # A floor in a storm; never so few that one incident waits for another.
       reserved       = 10
       retention_days = var.log_retention_days
+    }
+
+    actions = {
+      name        = "actions"
+      role        = "actions-role"
+      description = "Makes the calls that incident-response has planned and recorded, within the allow-list."
+      memory      = 256
+      # Shorter than incident-response waits for its answer.
+      timeout        = 10
+      schedules      = {}
+      secrets        = []
+      encrypted      = ["ssm"]
+      environment    = {}
+      reserved       = null
+      retention_days = max(365, var.log_retention_days)
     }
   }
 

@@ -14,7 +14,11 @@ locals {
   queried_log_groups = distinct(flatten([for metric in values(local.catalogue.metrics) : try(metric.source.log_groups, [])]))
   queries_logs       = length(local.queried_log_groups) > 0
   reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
-  has_alarms         = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
+  # What the catalogue lets actions change, by kind.
+  allowed_breakers = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "circuit-breaker/")]
+  own_parameters   = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.service}${local.suffix}"
+
+  has_alarms = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
 
   # What follows from an entry of functions.tf: its secrets, and the key of what is encrypted, through the services that
   # hold it.
@@ -141,9 +145,16 @@ locals {
         condition = null
       },
       {
-        sid       = "Silences"
-        actions   = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        sid = "SilencesAndActions"
+        # The ledger of what was done by itself is one item.
+        actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
         resources = [local.table_arn["monitoring-alerts"]]
+        condition = null
+      },
+      {
+        sid       = "Actions"
+        actions   = ["lambda:InvokeFunction"]
+        resources = ["arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.service}-actions${local.suffix}:live"]
         condition = null
       },
       length(local.notify_topics) > 0 ? {
@@ -157,6 +168,22 @@ locals {
         # Settings of the account.
         actions   = ["sns:GetSMSSandboxAccountStatus", "sns:GetSMSAttributes"]
         resources = ["*"]
+        condition = null
+      } : null,
+    ] : statement if statement != null]
+
+    # The role is as wide as the catalogue's allow-list, and the function looks at the list itself before each call.
+    actions = [for statement in [
+      {
+        sid       = "KillSwitch"
+        actions   = ["ssm:GetParameter"]
+        resources = ["${local.own_parameters}/actions/stop"]
+        condition = null
+      },
+      length(local.allowed_breakers) > 0 ? {
+        sid       = "CircuitBreakers"
+        actions   = ["ssm:GetParameter", "ssm:PutParameter"]
+        resources = [for breaker in local.allowed_breakers : "${local.own_parameters}/${breaker}"]
         condition = null
       } : null,
     ] : statement if statement != null]

@@ -6,7 +6,7 @@
 
 mod cloudwatch;
 mod cost;
-mod failure;
+pub(crate) mod failure;
 mod logs;
 mod sns;
 
@@ -20,7 +20,8 @@ use jiff::Timestamp;
 use monitoring_core::catalogue::{Source, environment_suffix};
 use tokio::time::Instant;
 
-use crate::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use crate::actions::{ActionsFunction, Answer, Request};
+use crate::outside::{AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
 use crate::store::Store;
 
 /// How long one call that reads telemetry may take. `GetMetricData` for 500 metrics takes longer than the suite's own
@@ -73,6 +74,7 @@ pub struct Aws {
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     cost: OnceLock<aws_sdk_costexplorer::Client>,
+    actions: ActionsFunction,
     sns: OnceLock<aws_sdk_sns::Client>,
 }
 
@@ -86,11 +88,21 @@ impl Aws {
             topic_arn_prefix: format!("{topic_arn_prefix}{service}-"),
             topic_suffix: environment_suffix(environment),
             pace: Pace::default(),
+            actions: ActionsFunction::new(format!("{service}-actions{}", environment_suffix(environment))),
             cloudwatch: OnceLock::new(),
             logs: OnceLock::new(),
             cost: OnceLock::new(),
             sns: OnceLock::new(),
         }
+    }
+
+    /// With another actions function than the newest version of the service's own.
+    #[must_use]
+    pub fn with_actions_function(mut self, name: Option<&str>) -> Self {
+        if let Some(name) = name {
+            self.actions = ActionsFunction::new(name.to_owned());
+        }
+        self
     }
 
     /// With other waits than the default.
@@ -202,5 +214,9 @@ impl Outside for Aws {
 
     async fn check_topic(&self, topic: &str, sms: bool) -> Result<Vec<String>, String> {
         sns::check(self.sns(), &self.topic_arn(topic), sms).await
+    }
+
+    async fn apply(&self, request: &Request) -> Result<Answer, ApplyError> {
+        self.actions.invoke(&self.config, request).await
     }
 }

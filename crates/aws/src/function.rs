@@ -9,6 +9,7 @@ use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use monitoring_core::decide::unrecorded_prefix;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::actions::Actor;
 use crate::channel::{Channels, Endpoints};
 use crate::collect::Aws;
 use crate::http::{Http, Timeouts, causes, sdk_config};
@@ -90,6 +91,11 @@ impl Function {
         IncidentResponse::new(&self.config, name)
     }
 
+    /// What changes targets. Only the actions function makes one.
+    pub fn actor(&self) -> Actor {
+        Actor::new(self.config.clone(), self.catalogue.clone(), self.environment.clone())
+    }
+
     /// AWS. The function's own ARN tells partition, region and account of the topics.
     pub fn aws(&self, function_arn: &str) -> Aws {
         Aws::new(
@@ -99,6 +105,7 @@ impl Function {
             &self.environment,
             &topic_arn_prefix(function_arn),
         )
+        .with_actions_function(self.settings.get("ACTIONS_FUNCTION"))
     }
 
     /// The alert about a catalogue that could not be read.

@@ -13,6 +13,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -194,6 +195,20 @@ pub async fn sdk_config_for(http: &Http, profile: Option<&str>, region: Option<&
         loader = loader.region(Region::new(region.to_owned()));
     }
     loader.load().await
+}
+
+/// The configuration for a stand-in of AWS on this machine, with credentials that mean nothing.
+pub fn stand_in_config(http: &Http, endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "stand-in");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .http_client(http.sdk_http_client())
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build()
 }
 
 fn sdk_config_loader(http: &Http) -> ConfigLoader {

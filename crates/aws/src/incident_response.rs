@@ -1,5 +1,6 @@
 //! The incident-response handler: load, decide, commit, claim, perform, mark done.
 
+mod act;
 mod around;
 mod audit;
 mod daily;
@@ -16,11 +17,13 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
 use jiff::Timestamp;
+use monitoring_core::action::Ledger;
 use monitoring_core::alert::incoming::{self, Context, Incoming, Record};
 use monitoring_core::alert::{AlertChange, ChangeState, GroupKey, bounded};
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use monitoring_core::decide::{
-    Around, Command, CommandTarget, Decision, Event, Policy, concerned_by_others, decide, unrecorded_prefix,
+    Around, Command, CommandTarget, Decision, Event, Policy, concerned_by_others, decide, needs_ledger,
+    unrecorded_prefix,
 };
 use monitoring_core::incident::{Incident, IncidentId};
 use serde::Serialize;
@@ -235,7 +238,7 @@ impl<O: Outside> Responder<O> {
                 Target::Group(group) => self.store.latest(group).await?,
                 Target::Incident(id) => self.store.incident(id).await?,
             };
-            let decision = self.decide(before.as_ref(), events, now).await;
+            let decision = self.decide(before.as_ref(), events, now).await?;
             let silenced = silences::used(&decision);
             let reasons: Vec<String> = decision.outcomes.into_iter().map(|outcome| outcome.reason).collect();
             let Some(incident) = decision.incident else {
@@ -245,8 +248,9 @@ impl<O: Outside> Responder<O> {
             let changed = !decision.entries.is_empty();
             let once = events.iter().find_map(Event::once);
             let written = if changed {
-                let (entries, effects) = (&decision.entries, &decision.effects);
-                self.store.commit(Commit { before: before.as_ref(), after: &incident, entries, effects, once }).await
+                let (entries, effects, ledger) = (&decision.entries, &decision.effects, decision.ledger.as_ref());
+                let before = before.as_ref();
+                self.store.commit(Commit { before, after: &incident, entries, effects, ledger, once }).await
             } else if let Some(once) = once {
                 self.store.note_once(&incident.id, once).await
             } else {
@@ -272,21 +276,45 @@ impl<O: Outside> Responder<O> {
         }
     }
 
-    /// Decides; where that would call somebody, with what is around the incident; where that still would, as part of a storm
-    /// if there is one: what anything else holds back is not counted for it.
-    async fn decide(&self, before: Option<&Incident>, events: &[Event], now: Timestamp) -> Decision {
+    /// Decides; where that would call somebody or is about an action, with what is around the incident; where that still
+    /// would, as part of a storm if there is one: what anything else holds back is not counted for it.
+    async fn decide(
+        &self,
+        before: Option<&Incident>,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<Decision, StoreError> {
         let (catalogue, environment) = (&self.catalogue, self.environment.as_str());
         let with = |around: &Around| decide(Policy { catalogue, environment, around }, before, events, now);
         let decision = with(Around::NOTHING);
-        let Some(incident) = concerned_by_others(before, &decision) else { return decision };
+        let acts = needs_ledger(catalogue, events, before, decision.incident.as_ref());
+        let concerned = concerned_by_others(before, &decision).or(decision.incident.as_ref().filter(|_| acts));
+        let Some(incident) = concerned else { return Ok(decision) };
         // Boxed, and so with no type of its own in those of the callers, which are deep enough.
         let around: BoxFuture<'_, Around> = Box::pin(self.around(incident, now));
         let mut around = around.await;
+        if acts {
+            around.ledger = self.ledger(events).await?;
+        }
         let decision = with(&around);
-        let Some(incident) = Self::one_more_call(before, &decision) else { return decision };
+        let Some(incident) = Self::one_more_call(before, &decision) else { return Ok(decision) };
         let storm: BoxFuture<'_, Option<IncidentId>> = Box::pin(self.storm(before, incident, now));
         around.storm = storm.await;
-        if around.storm.is_some() { with(&around) } else { decision }
+        Ok(if around.storm.is_some() { with(&around) } else { decision })
+    }
+
+    /// What actions have done lately; `None` where that cannot be read and something else is to be decided.
+    async fn ledger(&self, events: &[Event]) -> Result<Option<Ledger>, StoreError> {
+        match self.store.ledger().await {
+            Ok(ledger) => Ok(Some(ledger)),
+            // What was found out about an action is not lost: its effect is attempted again.
+            Err(error) if events.iter().any(Event::is_about_actions) => Err(error),
+            // A page does not wait for it. Actions are looked at by the next decision.
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "actions are not looked at");
+                Ok(None)
+            }
+        }
     }
 
     async fn command(&self, command: Command, now: Timestamp) -> Result<Response, HandleError> {

@@ -5,6 +5,8 @@ pub mod http;
 
 pub mod secrets;
 
+pub mod actions;
+
 pub mod outside;
 
 pub mod channel;

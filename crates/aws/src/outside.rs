@@ -7,6 +7,8 @@ use monitoring_core::catalogue::Source;
 use monitoring_core::cycle::Need;
 use monitoring_core::metric::{Dimensions, Series};
 
+use crate::actions;
+
 /// A message for a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Publication {
@@ -77,6 +79,16 @@ pub struct AlarmState {
     pub reason: String,
 }
 
+/// Why the actions function gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ApplyError {
+    /// Whether the same request may be answered later.
+    pub retryable: bool,
+    /// What went wrong.
+    pub reason: String,
+}
+
 /// What has no wire protocol of its own on a laptop.
 pub trait Outside: Send + Sync {
     /// Reads series. One answer for each request, in the same order; one source that fails does not stop the others.
@@ -91,4 +103,7 @@ pub trait Outside: Send + Sync {
     /// What is wrong with a topic that calls people: nobody subscribed, or nobody confirmed; for one of `sms`, what keeps
     /// the account from sending.
     fn check_topic(&self, topic: &str, sms: bool) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+
+    /// Gives a request to the actions function, which alone may change anything, and waits for its answer.
+    fn apply(&self, request: &actions::Request) -> impl Future<Output = Result<actions::Answer, ApplyError>> + Send;
 }

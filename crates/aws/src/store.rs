@@ -3,6 +3,7 @@
 //! Every write is conditional on what was read. Items are native `DynamoDB` maps, so that a person can read them in the
 //! console. The keys and indexes are in `tests/fixtures/tables.json`, which Terraform and the tests share.
 
+mod actions;
 mod alerts;
 mod cache;
 mod effects;

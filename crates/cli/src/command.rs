@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::actions::ActionsArgs;
 use crate::backtest::BacktestArgs;
 use crate::benchmark::BenchmarkArgs;
 use crate::catalogue::command::CatalogueArgs;
@@ -68,6 +69,8 @@ enum Command {
     Invoke(InvokeArgs),
     /// Look at incidents and act on them
     Incidents(IncidentsArgs),
+    /// Automated actions: plan, list, agree, undo, stop
+    Actions(ActionsArgs),
     /// Tell why somebody was paged, or why not
     Explain(ExplainArgs),
     /// Look at the messages that could not be handled, and have them tried again
@@ -152,6 +155,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
     match cli.command {
         Command::Local(args) => Box::pin(crate::local::run(args, cli.json)).await,
         Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
+        Command::Actions(args) => Box::pin(crate::actions::run(args, cli.json)).await,
         Command::Explain(args) => Box::pin(crate::explain::run(args, cli.json)).await,
         Command::Dlq(args) => Box::pin(crate::dlq::run(args, cli.json)).await,
         Command::Silences(args) => Box::pin(crate::silences::run(args, cli.json)).await,

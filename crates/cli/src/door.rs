@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use clap::Args;
 use jiff::Timestamp;
+use monitoring_aws::actions::{Answer, KillSwitch, Request};
 use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
@@ -20,6 +21,7 @@ use crate::local::laptop::Telemetry;
 use crate::local::replay::Replay;
 use crate::local::story::{Form, Story};
 use crate::local::suite::{Notify, Parts, Suite};
+use crate::local::targets::Targets;
 use crate::local::{DEFAULT_DATA, DEFAULT_ENVIRONMENT, simulation};
 
 /// How long another process may take to end before its folder counts as in use without serving.
@@ -90,6 +92,7 @@ pub struct Local {
     catalogue: Catalogue,
     /// The run's time: where a simulation or a replay stands, else the real time.
     pub now: Timestamp,
+    environment: String,
     engine: Option<Engine>,
     data: Option<Data>,
 }
@@ -98,6 +101,7 @@ pub struct Local {
 pub struct Deployed {
     store: Store,
     lambda: aws_sdk_lambda::Client,
+    kill_switch: KillSwitch,
     catalogue: Catalogue,
     environment: String,
 }
@@ -154,6 +158,34 @@ impl Door {
         }
     }
 
+    /// `production`, `local`.
+    pub fn environment(&self) -> &str {
+        match self {
+            Self::Local(local) => &local.environment,
+            Self::Deployed(deployed) => &deployed.environment,
+        }
+    }
+
+    /// Gives a request to the actions function.
+    pub async fn apply(&self, request: &Request) -> Result<Answer, Exit> {
+        match self {
+            Self::Local(local) => Ok(local.suite.apply(request).await),
+            Self::Deployed(deployed) => {
+                let event = serde_json::to_value(request).context("cannot write the request as JSON")?;
+                let answer = deployed.invoke("actions", &event).await?;
+                Ok(serde_json::from_value(answer).context("the actions function gave an answer that cannot be read")?)
+            }
+        }
+    }
+
+    /// What stops every action: of the run's stand-in for AWS, or with the user's own credentials, past every function.
+    pub fn kill_switch(&self) -> KillSwitch {
+        match self {
+            Self::Local(local) => local.suite.kill_switch(),
+            Self::Deployed(deployed) => deployed.kill_switch.clone(),
+        }
+    }
+
     /// Releases what was opened.
     pub async fn close(self) -> anyhow::Result<()> {
         let Self::Local(local) = self else { return Ok(()) };
@@ -197,10 +229,12 @@ impl Local {
             environment: environment.to_owned(),
             dynamodb: Engine::client(&endpoint, &Http::new(Timeouts::default())),
             telemetry,
+            targets: Targets::start(Some(&data::targets(&args.data))).await?,
             notify: if args.terminal { Notify::Terminal } else { Notify::Configured },
             story,
         };
-        Ok(Self { suite: Suite::new(parts).await?, catalogue, now, engine, data: held })
+        let environment = environment.to_owned();
+        Ok(Self { suite: Suite::new(parts).await?, catalogue, now, environment, engine, data: held })
     }
 }
 
@@ -241,7 +275,8 @@ impl Deployed {
         let store = Store::new(aws_sdk_dynamodb::Client::new(&config), &catalogue.service, &environment);
         let lambda = aws_sdk_lambda::Config::from(&config).to_builder().timeout_config(invoke_timeouts()).build();
         let lambda = aws_sdk_lambda::Client::from_conf(lambda);
-        Ok(Self { store, lambda, catalogue, environment })
+        let kill_switch = KillSwitch::of(&config, &catalogue, &environment);
+        Ok(Self { store, lambda, kill_switch, catalogue, environment })
     }
 
     /// Invokes a function and returns its answer.

@@ -11,6 +11,7 @@ mod statistic;
 pub mod story;
 pub mod suite;
 mod summary;
+pub mod targets;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ use replay::Replay;
 use simulate::Simulation;
 use story::{Form, Story};
 use suite::{Notify, Parts, Suite};
+use targets::Targets;
 
 /// The Monday on which every simulation begins, so that the same run gives the same result.
 const SIMULATION_START: &str = "2024-10-14T00:00:00Z";
@@ -59,6 +61,9 @@ is set, else to the terminal. SLACK_API_URL and PAGERDUTY_EVENTS_URL point elsew
 
 What comes back: --interactions serves /slack and /pagerduty, signed with SLACK_SIGNING_SECRET and PAGERDUTY_WEBHOOK_SECRET, for
 a tunnel to lead to. Set INTERACTIONS_URL to the tunnel's address, and Slack's messages have buttons.
+
+What is done by itself changes nothing but the file aws.json in the --data folder, which stands in for an AWS account: the calls are
+the real ones, to a server on loopback. `monitorctl actions list` shows them.
 
 Everything is kept in the --data folder. A run that was interrupted goes on where it was; one that came to its end starts over.")]
 pub struct LocalArgs {
@@ -157,8 +162,20 @@ pub async fn run(mut args: LocalArgs, json: bool) -> Result<u8, Exit> {
         listener.announce(&story);
     }
     let dynamodb = Engine::client(&engine.endpoint(), &Http::new(Timeouts::default()));
-    let parts =
-        Parts { catalogue, environment: args.environment.clone(), dynamodb, telemetry, notify, story: story.clone() };
+    let targets = Targets::start(Some(&data.targets())).await?;
+    if args.source.aws_profile.is_some() {
+        // Real series say nothing about the stand-in.
+        catalogue.actions.dry_run = true;
+    }
+    let parts = Parts {
+        catalogue,
+        environment: args.environment.clone(),
+        dynamodb,
+        telemetry,
+        targets,
+        notify,
+        story: story.clone(),
+    };
     let mut suite = Suite::new(parts).await?;
     let ended = drive(&mut suite, &course, start, &data, &story, listener.as_mut()).await;
     story.set_progress(None);

@@ -2,6 +2,7 @@
 //!
 //! Defaults are filled in and names are checked, so nothing here is optional that a decision needs.
 
+mod automation;
 mod noise;
 pub mod people;
 
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::metric::{Dimensions, Unit};
 use people::{Schedule, User};
 
+pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation};
+pub(crate) use noise::is_like;
 pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, Window};
 
 /// The version of the resolved form. A catalogue of another version is refused.
@@ -52,6 +55,9 @@ pub struct Catalogue {
     pub schedules: BTreeMap<String, Schedule>,
     /// By name.
     pub runbooks: BTreeMap<String, Runbook>,
+    /// What holds for every automated action.
+    #[serde(default)]
+    pub actions: Actions,
     /// What keeps people from being called.
     #[serde(default)]
     pub noise: Noise,
@@ -490,6 +496,9 @@ pub struct Runbook {
     pub steps: Vec<String>,
     /// More to read.
     pub url: Option<String>,
+    /// What is done by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automation: Option<Automation>,
 }
 
 /// A log group whose retention the suite manages.
@@ -590,7 +599,25 @@ impl Catalogue {
                 return unknown(format!("rule {} of alarm {}", alarm.rule, alarm.name));
             }
         }
+        self.check_actions()?;
         self.check_people()
+    }
+
+    fn check_actions(&self) -> Result<(), CatalogueError> {
+        let unknown = |what: String| Err(CatalogueError::Unknown(what));
+        for runbook in self.runbooks.values() {
+            let Some(automation) = &runbook.automation else { continue };
+            for spec in &automation.actions {
+                let ActionKind::CircuitBreaker { service, .. } = &spec.action;
+                if !self.actions.services.contains(service) {
+                    return unknown(format!("service {service} of runbook {}", runbook.name));
+                }
+            }
+            if let Some(approval) = automation.approval.as_ref().filter(|asks| !self.teams.contains_key(&asks.team)) {
+                return unknown(format!("team {} of runbook {}", approval.team, runbook.name));
+            }
+        }
+        Ok(())
     }
 
     fn check_people(&self) -> Result<(), CatalogueError> {

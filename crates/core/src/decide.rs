@@ -2,6 +2,7 @@
 //!
 //! Pure and total. The caller has loaded the latest incident of the group, and writes what comes out in one transaction.
 
+mod actions;
 mod alerts;
 mod commands;
 mod holds;
@@ -13,11 +14,13 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::action::{Ledger, Look, Phase, PlannedCall};
 use crate::alert::{AlertChange, GroupKey, bounded, fnv1a, given};
 use crate::catalogue::{Catalogue, environment_suffix};
 use crate::incident::{Entry, Fact, Incident, IncidentId, SlackThread, Status};
 use crate::message::{Notice, NoticeKind};
 
+pub use actions::{Looked, Obstacle, Ran, needs_ledger};
 pub use holds::{Around, Parent, concerned_by_others};
 
 /// What a decision rests on beside the state.
@@ -44,6 +47,10 @@ pub enum Event {
     Wake,
     /// A message was accepted, or given up.
     Delivery(DeliveryReport),
+    /// The target of an action was looked at.
+    Looked(Looked),
+    /// The calls of an action were made, or not.
+    Ran(Ran),
 }
 
 impl Event {
@@ -51,8 +58,14 @@ impl Event {
     pub fn once(&self) -> Option<&str> {
         match self {
             Self::Command(command) => command.once.as_deref(),
-            Self::Alert(_) | Self::AlertAgain(_) | Self::Wake | Self::Delivery(_) => None,
+            _ => None,
         }
+    }
+
+    /// Whether it can only be decided on with the ledger of actions at hand.
+    pub fn is_about_actions(&self) -> bool {
+        let by_hand = |command: &Command| matches!(command.action, Action::Approve(_) | Action::Undo(_));
+        matches!(self, Self::Looked(_) | Self::Ran(_)) || matches!(self, Self::Command(command) if by_hand(command))
     }
 }
 
@@ -94,6 +107,10 @@ pub enum Action {
     Note(String),
     /// It stands there now.
     Status(Status),
+    /// Go on with the automated action of this number.
+    Approve(u32),
+    /// Undo the automated action of this number.
+    Undo(u32),
 }
 
 /// What became of a message.
@@ -132,29 +149,69 @@ pub enum EffectKind {
         /// Name of the channel.
         channel: String,
         /// What to say.
-        notice: Notice,
+        notice: Box<Notice>,
+    },
+    /// Look at what an action would change.
+    Look {
+        /// Number of the run.
+        run: u32,
+        /// At what.
+        look: Look,
+    },
+    /// Make the calls of an action.
+    RunActions {
+        /// Number of the run.
+        run: u32,
+        /// What they are for.
+        phase: Phase,
+        /// In this order; the first that fails is the last.
+        calls: Vec<PlannedCall>,
     },
 }
 
 impl Effect {
     /// Whether it calls somebody.
     pub fn is_page(&self) -> bool {
-        let EffectKind::Notify { notice, .. } = &self.kind;
-        matches!(notice.kind, NoticeKind::Page { .. })
+        self.notice().is_some_and(|(_, notice)| matches!(notice.kind, NoticeKind::Page { .. }))
     }
 
-    /// The channel that this effect uses; effects of one channel go in order.
-    pub fn channel(&self) -> &str {
-        let EffectKind::Notify { channel, .. } = &self.kind;
-        channel
+    /// The idempotency key: the same for every attempt.
+    pub fn key(&self, incident: &IncidentId) -> String {
+        format!("{incident}#{}", self.number)
     }
 
-    /// Whether a newer effect on the same channel makes this one pointless: an update that was never sent.
+    /// The channel and what to say there, if it tells people.
+    pub fn notice(&self) -> Option<(&str, &Notice)> {
+        match &self.kind {
+            EffectKind::Notify { channel, notice } => Some((channel, notice)),
+            EffectKind::Look { .. } | EffectKind::RunActions { .. } => None,
+        }
+    }
+
+    /// What is done in order: the messages of one channel, the calls of one action.
+    pub fn lane(&self) -> String {
+        match &self.kind {
+            EffectKind::Notify { channel, .. } => channel.clone(),
+            // No channel's name has a slash.
+            EffectKind::Look { run, .. } | EffectKind::RunActions { run, .. } => format!("action/{run}"),
+        }
+    }
+
+    /// Whether a newer effect of the same lane makes this one pointless: an update that was never sent.
     pub fn is_superseded_by(&self, newer: &Self) -> bool {
-        let EffectKind::Notify { channel, notice } = &self.kind;
-        let EffectKind::Notify { channel: newer_channel, notice: newer_notice } = &newer.kind;
-        let replaces = matches!(newer_notice.kind, NoticeKind::Update | NoticeKind::Resolved { .. });
-        channel == newer_channel && newer.number > self.number && notice.kind == NoticeKind::Update && replaces
+        if newer.number <= self.number {
+            return false;
+        }
+        match (&self.kind, &newer.kind) {
+            (
+                EffectKind::Notify { channel, notice },
+                EffectKind::Notify { channel: newer_channel, notice: newer_notice },
+            ) => {
+                let replaces = matches!(newer_notice.kind, NoticeKind::Update | NoticeKind::Resolved { .. });
+                channel == newer_channel && notice.kind == NoticeKind::Update && replaces
+            }
+            _ => false,
+        }
     }
 }
 
@@ -169,6 +226,8 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// What became of each event that was consumed.
     pub outcomes: Vec<Outcome>,
+    /// The ledger of actions as it is to be; `None` where it stays as it is.
+    pub ledger: Option<Ledger>,
 }
 
 impl Decision {
@@ -203,6 +262,8 @@ pub fn decide(policy: Policy<'_>, latest: Option<&Incident>, events: &[Event], n
         first_page: None,
         fired: false,
         paged: BTreeSet::new(),
+        ledger: policy.around.ledger.clone(),
+        ledger_changed: false,
     };
     for event in events {
         let written = !deciding.entries.is_empty();
@@ -233,6 +294,9 @@ struct Deciding<'a> {
     fired: bool,
     /// The channels that this decision pages. A page says how things stand, so no update follows it.
     paged: BTreeSet<String>,
+    /// What was done lately; `None` where that is not known, and nothing about actions is decided.
+    ledger: Option<Ledger>,
+    ledger_changed: bool,
 }
 
 /// The most bytes of a reason in the journal, and of why a message is sent.
@@ -249,12 +313,19 @@ impl Deciding<'_> {
             Event::Command(command) => self.command(command),
             Event::Wake => self.wake(),
             Event::Delivery(report) => self.delivery(report),
+            Event::Looked(looked) => self.looked(looked),
+            Event::Ran(ran) => self.ran(ran),
         }
     }
 
     fn finish(mut self) -> Decision {
         self.send_first_page();
         self.reconsider();
+        let before = self.entries.len();
+        self.attend_actions();
+        if let Some(last) = self.outcomes.last_mut().filter(|_| self.entries.len() > before) {
+            last.changed = true;
+        }
         if !self.told.is_empty() && self.incident.as_ref().is_some_and(Incident::is_open) {
             let more = self.told.len().saturating_sub(MAX_NEWS);
             self.told.truncate(MAX_NEWS);
@@ -268,7 +339,17 @@ impl Deciding<'_> {
         if let Some(incident) = self.incident.as_mut().filter(|_| !self.entries.is_empty()) {
             incident.version += 1;
         }
-        Decision { incident: self.incident, entries: self.entries, effects: self.effects, outcomes: self.outcomes }
+        let ledger = self.ledger.filter(|_| self.ledger_changed).map(|mut ledger| {
+            ledger.version += 1;
+            ledger
+        });
+        Decision {
+            incident: self.incident,
+            entries: self.entries,
+            effects: self.effects,
+            outcomes: self.outcomes,
+            ledger,
+        }
     }
 
     /// Adds a fact to the journal and folds it into the state.
@@ -305,7 +386,8 @@ const MAX_KEY: usize = 200;
 /// this one may still recover.
 pub const LATE_AFTER: SignedDuration = SignedDuration::from_mins(1);
 
-/// How long a page is retried before it is given up.
+/// How long a page is retried before it is given up, and how long the calls of an action are: what they were for may be
+/// over by then.
 const GIVE_UP_PAGE_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long any other message is retried: nobody waits for it, but a key that is not resolved stays open.
@@ -313,7 +395,8 @@ const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_mins(60);
 
 /// How long a message is retried before it is given up.
 pub fn give_up_after(effect: &Effect) -> SignedDuration {
-    if effect.is_page() { GIVE_UP_PAGE_AFTER } else { GIVE_UP_AFTER }
+    let waits_for_nobody = effect.notice().is_some() && !effect.is_page();
+    if waits_for_nobody { GIVE_UP_AFTER } else { GIVE_UP_PAGE_AFTER }
 }
 
 /// When to try again after the `attempt`th failure, from 1: 5 s, 10 s, 20 s ... at most 60 s, spread by up to a quarter

@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::action::{MAX_RUNS, Run, Step};
 use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, bounded, fnv1a};
 use crate::catalogue::{AlertSeverity, Comparison, Severity};
 use crate::metric::{Dimensions, Unit};
@@ -156,6 +157,12 @@ pub struct Incident {
     /// The key under which it may have been paged while it could not be recorded.
     #[serde(default)]
     pub unrecorded_key: Option<String>,
+    /// Its automated actions since it was last opened; at most [`MAX_RUNS`].
+    #[serde(default)]
+    pub runs: Vec<Run>,
+    /// Number of the next run.
+    #[serde(default = "first")]
+    pub next_run: u32,
     /// Where the incident's message is, for each Slack channel that gave a receipt.
     pub threads: BTreeMap<String, SlackThread>,
     /// Number of the next journal entry.
@@ -300,6 +307,8 @@ impl Incident {
             held: None,
             earlier: Earlier::default(),
             unrecorded_key: None,
+            runs: Vec::new(),
+            next_run: first(),
             threads: BTreeMap::new(),
             next_entry: 1,
             next_effect: 1,
@@ -390,6 +399,19 @@ impl Incident {
                 self.resolution = None;
                 self.acknowledgement = None;
                 self.wake_at = Some(entry.at);
+                // What was tried may be tried again.
+                self.runs.retain(Run::is_live);
+            }
+            Fact::Action { run, progress: Step::Considered { run: begun } } => {
+                self.next_run = self.next_run.max(run + 1);
+                if self.runs.len() < MAX_RUNS {
+                    self.runs.push((**begun).clone());
+                }
+            }
+            Fact::Action { run, progress } => {
+                if let Some(run) = self.runs.iter_mut().find(|known| known.number == *run) {
+                    run.apply(progress);
+                }
             }
             Fact::Delivered { channel, thread, .. } => {
                 if let Some(thread) = thread {
@@ -428,6 +450,11 @@ impl Incident {
     /// The channels that have been paged.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
         self.pages.keys().map(String::as_str)
+    }
+
+    /// When it must be looked at again: for whoever waits, or for one of its actions.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.wake_at.into_iter().chain(self.runs.iter().filter_map(Run::due_at)).min()
     }
 
     fn forget_acknowledgement(&mut self) {
@@ -505,6 +532,11 @@ impl Member {
             quote: change.quote.as_deref().map(|quote| bounded(quote, MAX_QUOTE)),
         }
     }
+}
+
+/// Numbers count from 1.
+fn first() -> u32 {
+    1
 }
 
 fn hash_of(key: &AlertKey) -> u64 {

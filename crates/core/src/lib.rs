@@ -25,6 +25,8 @@ pub mod silence;
 
 pub mod escalation;
 
+pub mod action;
+
 pub mod runbook;
 
 pub mod incident;

@@ -66,6 +66,15 @@ pub enum NoticeKind {
     },
     /// Something changed; nobody needs to be woken.
     Update,
+    /// Somebody is asked to agree to an automated action.
+    Approval {
+        /// Number of the run within its incident.
+        run: u32,
+        /// What it would do, in a few words.
+        what: String,
+        /// When consent comes too late.
+        expires_at: Timestamp,
+    },
     /// Somebody acknowledged.
     Acknowledged {
         /// Who.

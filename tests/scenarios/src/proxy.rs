@@ -78,7 +78,7 @@ pub struct Request {
 impl Request {
     /// Whether it changes nothing.
     pub fn is_read(&self) -> bool {
-        matches!(self.operation.as_str(), "GetItem" | "Query" | "BatchGetItem")
+        matches!(self.operation.as_str(), "GetItem" | "Query" | "BatchGetItem" | "GetParameter" | "actions/look")
     }
 }
 

@@ -43,7 +43,7 @@ impl Kind {
             return Self::Said;
         }
         match label.split_whitespace().last() {
-            Some("update") => Self::Update,
+            Some("update" | "consent") => Self::Update,
             Some("acknowledged") => Self::Acknowledged,
             Some("resolved") => Self::Resolved,
             _ => Self::Page,

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use monitoring_aws::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use monitorctl::local::targets::Targets;
+use monitoring_aws::actions::{Actor, Answer, Request as ActionRequest};
+use monitoring_aws::outside::{
+    AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
+};
 use monitoring_core::metric::{Sample, Series, format_dimensions};
 use serde_json::{Value, json};
 
@@ -35,11 +39,23 @@ pub struct Surroundings {
     told: Told,
     calls: Calls,
     crash: Crash,
+    /// The actions function; it is started anew for each invocation, and remembers nothing anyway.
+    actor: Option<Arc<(Actor, Arc<Targets>)>>,
     inner: Arc<Mutex<Inner>>,
+}
+
+/// What somebody else does to the targets of actions.
+struct Meddling(Box<dyn FnOnce(&Targets) + Send>);
+
+impl std::fmt::Debug for Meddling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meddling")
+    }
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    meddling: Option<Meddling>,
     readings: BTreeMap<String, Vec<(Timestamp, Reading)>>,
     failing: BTreeMap<String, String>,
     alarms: Vec<AlarmState>,
@@ -66,7 +82,18 @@ pub struct Batch(Vec<Queued>);
 
 impl Surroundings {
     pub fn new(clock: Clock, told: Told, calls: Calls, crash: Crash) -> Self {
-        Self { clock, told, calls, crash, inner: Arc::default() }
+        Self { clock, told, calls, crash, actor: None, inner: Arc::default() }
+    }
+
+    /// With a function that acts on these.
+    #[must_use]
+    pub fn with_actor(self, actor: Actor, targets: Arc<Targets>) -> Self {
+        Self { actor: Some(Arc::new((actor, targets))), ..self }
+    }
+
+    /// Somebody does this to the targets of actions right before the next calls are made.
+    pub fn before_run(&self, meddle: impl FnOnce(&Targets) + Send + 'static) {
+        self.inner().meddling = Some(Meddling(Box::new(meddle)));
     }
 
     /// What a network does to a call of a topic.
@@ -231,6 +258,30 @@ impl Outside for Surroundings {
 
     async fn check_topic(&self, topic: &str, _sms: bool) -> Result<Vec<String>, String> {
         Ok(self.inner().topics_wrong.get(topic).cloned().unwrap_or_default())
+    }
+
+    async fn apply(&self, request: &ActionRequest) -> Result<Answer, ApplyError> {
+        let lost = || ApplyError { retryable: true, reason: "the connection broke".to_owned() };
+        let operation = match request {
+            ActionRequest::Look { .. } => "actions/look",
+            ActionRequest::Run { .. } => "actions/run",
+        };
+        let body = serde_json::to_string(request).expect("a request is JSON");
+        let struck = self.calls.note(&Request { operation: operation.to_owned(), body });
+        if let Some((false, fault)) = struck {
+            self.strike(fault).await.map_err(|_| lost())?;
+        }
+        let (actor, targets) = self.actor.as_deref().expect("this world has an actions function");
+        if matches!(request, ActionRequest::Run { .. })
+            && let Some(Meddling(meddle)) = self.inner().meddling.take()
+        {
+            meddle(targets);
+        }
+        let answer = actor.handle(request).await;
+        if let Some((true, fault)) = struck {
+            self.strike(fault).await.map_err(|_| lost())?;
+        }
+        Ok(answer)
     }
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {

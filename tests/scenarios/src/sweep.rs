@@ -350,9 +350,9 @@ async fn sent_pages(world: &World, incident: &Incident) -> Vec<(Page, u32, bool)
     let mut pages = Vec::new();
     for item in world.journal(&incident.id).await {
         let monitoring_aws::store::JournalItem::Effect { effect, state, attempts, .. } = &item else { continue };
-        let monitoring_core::decide::EffectKind::Notify { channel, notice } = &effect.kind;
+        let Some((channel, notice)) = effect.notice() else { continue };
         let NoticeKind::Page { level, round, .. } = notice.kind else { continue };
-        let page = (incident.group.to_string(), channel.clone(), level, round, notice.severity.to_string());
+        let page = (incident.group.to_string(), channel.to_owned(), level, round, notice.severity.to_string());
         pages.push((page, *attempts, state == "done"));
     }
     pages

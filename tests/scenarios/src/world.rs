@@ -1,13 +1,16 @@
 //! The world of a story.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use jiff::{Span, Timestamp, TimestampArithmetic, ToSpan};
 use monitorctl::local::engine::Engine;
+use monitorctl::local::targets::Targets;
+use monitoring_aws::actions::Actor;
 use monitoring_aws::channel::{Channels, Endpoints};
-use monitoring_aws::http::{Http, Timeouts};
+use monitoring_aws::http::{Http, Timeouts, stand_in_config};
 use monitoring_aws::incident_response::{HandleError, Responder, Response, Touched};
 use monitoring_aws::interactions::{Answer, Interactions, Request};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
@@ -46,6 +49,10 @@ pub struct World {
     pub heartbeat: Receiver,
     /// Where the secrets are, if not in the settings.
     pub parameters: Parameters,
+    /// What actions change: what stands in for an AWS account.
+    pub targets: Arc<Targets>,
+    /// The way from the actions function to that.
+    pub aws: Proxy,
     /// Everything that the functions call, numbered together.
     pub calls: Calls,
     /// Telemetry, topics and the queue.
@@ -91,6 +98,10 @@ impl Default for Options {
             patience: Duration::from_secs(8),
         }
     }
+}
+
+fn actor(http: &Http, aws: &Proxy, catalogue: &Catalogue) -> Actor {
+    Actor::new(stand_in_config(http, &aws.url()), catalogue.clone(), ENVIRONMENT.to_owned())
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -158,9 +169,13 @@ impl World {
         let settings: Settings = settings.into_iter().collect();
         let endpoints = Endpoints::from_settings(&settings);
         let http = Http::new(Timeouts { connect: Duration::from_secs(2), request: options.patience });
+        let targets = Arc::new(Targets::start(None).await.expect("the stand-in can be served"));
+        let aws = Proxy::start(targets.address(), calls.clone(), crash.clone()).await;
+        let actor = actor(&http, &aws, &options.catalogue);
         let channels = Channels::new(http.clone(), Secrets::new(settings, Some(parameters.aws(&http))), endpoints);
         Self {
-            outside: Surroundings::new(clock.clone(), told.clone(), calls.clone(), crash.clone()),
+            outside: Surroundings::new(clock.clone(), told.clone(), calls.clone(), crash.clone())
+                .with_actor(actor, Arc::clone(&targets)),
             calls,
             client: Engine::client(&dynamodb.url(), &http),
             tables: Engine::client(&engine.endpoint(), &Http::new(Timeouts::default())),
@@ -170,6 +185,8 @@ impl World {
             pagerduty,
             heartbeat,
             parameters,
+            targets,
+            aws,
             catalogue: options.catalogue,
             engines: options.engines,
             told,
@@ -251,6 +268,11 @@ impl World {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         let (channels, outside) = (self.channels.clone(), self.outside.clone());
         Responder::new(store, channels, outside, self.catalogue.clone(), ENVIRONMENT.to_owned())
+    }
+
+    /// The actions function, as it starts.
+    pub fn actor(&self) -> Actor {
+        actor(&Http::new(Timeouts::default()), &self.aws, &self.catalogue)
     }
 
     /// Gives a request to interactions, and the command that comes of it to incident-response, as Lambda does: when

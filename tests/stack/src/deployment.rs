@@ -27,8 +27,15 @@ pub const INCIDENT_RESPONSE: &str = "ai-nutritionist-incident-response";
 /// The function that hears what people do in Slack.
 pub const INTERACTIONS: &str = "ai-nutritionist-interactions";
 
-const FUNCTIONS: [(&str, &str); 3] =
-    [(MONITORING, "monitoring.zip"), (INCIDENT_RESPONSE, "incident-response.zip"), (INTERACTIONS, "interactions.zip")];
+/// The function that makes the calls of automated actions.
+pub const ACTIONS: &str = "ai-nutritionist-actions";
+
+const FUNCTIONS: [(&str, &str); 4] = [
+    (MONITORING, "monitoring.zip"),
+    (INCIDENT_RESPONSE, "incident-response.zip"),
+    (INTERACTIONS, "interactions.zip"),
+    (ACTIONS, "actions.zip"),
+];
 /// The topics whose messages become incidents. The suite never publishes notifications to them.
 const EVENT_TOPICS: [&str; 2] = ["ai-nutritionist-alerts", "ai-nutritionist-business-alerts"];
 const DEAD_LETTERS: &str = "ai-nutritionist-incident-events-dlq";

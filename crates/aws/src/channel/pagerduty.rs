@@ -12,7 +12,7 @@ impl Channels {
         setting: &str,
         delivery: Delivery<'_>,
     ) -> Result<Receipt, DeliveryError> {
-        if delivery.notice.kind == NoticeKind::Update {
+        if matches!(delivery.notice.kind, NoticeKind::Update | NoticeKind::Approval { .. }) {
             // An event on an open key notifies nobody, and there is nothing to change there.
             return Ok(Receipt::Accepted { thread: None });
         }

@@ -51,7 +51,7 @@ const CREDENTIALS: [&str; 8] = [
 
 /// Why an operation failed.
 #[derive(Clone, Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// No answer in time. Whether it was carried out is not known.
     Timeout,
     /// No connection, or it broke.
@@ -94,7 +94,7 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for Failure {
 
 impl Failure {
     /// Whether AWS asks for fewer calls.
-    pub(super) fn is_throttling(&self) -> bool {
+    pub(crate) fn is_throttling(&self) -> bool {
         match self {
             Self::Refused { status, code, .. } => {
                 *status == 429 || code.contains("Throttl") || THROTTLING.contains(&code.as_str())
@@ -104,7 +104,7 @@ impl Failure {
     }
 
     /// Whether the same request may succeed later.
-    pub(super) fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Timeout | Self::Unreachable => true,
             Self::Unsent => false,
@@ -115,12 +115,12 @@ impl Failure {
     }
 
     /// Whether something in the request itself is wrong.
-    pub(super) fn is_invalid_request(&self) -> bool {
+    pub(crate) fn is_invalid_request(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if is_validation(code))
     }
 
     /// The code that AWS gave, or nothing.
-    pub(super) fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. } => code,
             _ => "",
@@ -128,7 +128,7 @@ impl Failure {
     }
 
     /// What happened to an action, named as IAM does: `logs:StartQuery`.
-    pub(super) fn sentence(&self, action: &str) -> String {
+    pub(crate) fn sentence(&self, action: &str) -> String {
         match self {
             Self::Timeout => format!("{action} did not answer in time"),
             Self::Unreachable => format!("{action} could not be reached; check the network and the endpoint"),

@@ -31,7 +31,7 @@ impl<O: Outside> Responder<O> {
             tracing::error!(error = &error as &dyn std::error::Error, "silences are not looked at");
             Vec::new()
         });
-        Around { silences, parents, storm: None }
+        Around { silences, parents, ..Around::default() }
     }
 
     /// The open incidents of the groups that this one's depends on.

@@ -71,11 +71,8 @@ impl<O: Outside> Responder<O> {
                     return Some(error.to_string());
                 }
                 let PendingEffect { effect, due_at, .. } = stuck(&effects, now)?;
-                let finding = format!(
-                    "message {} of {id} for {} was due at {due_at}, and is not sent",
-                    effect.number,
-                    effect.channel()
-                );
+                let (number, lane) = (effect.number, effect.lane());
+                let finding = format!("message {number} of {id} for {lane} was due at {due_at}, and is not sent");
                 // Sent now, and the finding says that it was not.
                 self.perform_logged(id, now).await;
                 Some(finding)
@@ -152,14 +149,14 @@ fn fires(open: &[Incident], group: &GroupKey, name: &str) -> bool {
     member.is_some_and(|member| member.state == ChangeState::Firing)
 }
 
-/// An effect that should have been attempted: the first of its channel, due for too long, in nobody's hands. What failed and
+/// An effect that should have been attempted: the first of its lane, due for too long, in nobody's hands. What failed and
 /// waits for its next attempt is due in the future.
 fn stuck(effects: &[PendingEffect], now: Timestamp) -> Option<&PendingEffect> {
-    let mut channels: Vec<&str> = Vec::new();
+    let mut lanes: Vec<String> = Vec::new();
     effects.iter().find(|effect| {
-        let channel = effect.effect.channel();
-        let first = !channels.contains(&channel);
-        channels.push(channel);
+        let lane = effect.effect.lane();
+        let first = !lanes.contains(&lane);
+        lanes.push(lane);
         first && !effect.is_claimed(now) && now.duration_since(effect.due_at) > PATIENCE
     })
 }

@@ -1,9 +1,10 @@
 //! Performs the effects of an incident: each claimed before it is attempted, in order on each channel.
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::decide::{DeliveryReport, Effect, EffectKind, Event, LATE_AFTER, give_up_after, retry_after};
+use monitoring_core::decide::{DeliveryReport, Effect, Event, LATE_AFTER, give_up_after, retry_after};
 use monitoring_core::incident::{Incident, IncidentId};
+use monitoring_core::message::Notice;
 
 use super::{Responder, Target};
 use crate::channel::{Delivery, DeliveryErrorKind, Receipt};
@@ -30,15 +31,20 @@ impl<O: Outside> Responder<O> {
             for effect in superseded {
                 self.supersede(id, effect, now).await?;
             }
-            let ready: Vec<&PendingEffect> =
-                first_of_each_channel(&wanted, now).filter(|effect| effect.is_free(now)).collect();
+            let mut ready: Vec<&PendingEffect> =
+                first_of_each_lane(&wanted, now).into_iter().filter(|effect| effect.is_free(now)).collect();
             if ready.is_empty() {
                 return Ok(());
             }
+            // People are called before anything is done by itself. A page that was tried and put off is not waited for.
+            let first_pages = ready.iter().any(|pending| pending.effect.is_page() && pending.attempts == 0);
+            let waits = |pending: &&PendingEffect| first_pages && pending.effect.notice().is_none();
+            let waiting = ready.iter().any(waits);
+            ready.retain(|pending| !waits(pending));
             let Some(incident) = self.store.incident(id).await? else { return Ok(()) };
             // Each on its own, so that a receiver that stalls delays no other.
             let attempts = ready.into_iter().map(|effect| self.attempt_and_settle(&incident, effect, now));
-            let mut progress = false;
+            let mut progress = waiting;
             for ended in join_all(attempts).await {
                 progress |= ended?;
             }
@@ -59,7 +65,7 @@ impl<O: Outside> Responder<O> {
         // First what follows from it, such as a page on another channel. Whoever dies in between leaves the effect to be
         // attempted again, and not a channel that failed with nobody told.
         if let Some(report) = report {
-            self.decide_and_commit(Target::Incident(&incident.id), &[Event::Delivery(report)], now).await?;
+            self.decide_and_commit(Target::Incident(&incident.id), &[report], now).await?;
         }
         let (ended, recorded) = match outcome {
             Outcome::Ended(ended) => (true, self.store.finish(&incident.id, &effect.effect, &ended).await),
@@ -99,8 +105,21 @@ impl<O: Outside> Responder<O> {
             Err(error) if error.is_conflict() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Effect { number, created_at, kind: EffectKind::Notify { channel: name, notice } } = &pending.effect;
-        let key = format!("{id}#{number}");
+        let attempt = Attempt { incident, pending, claim, now };
+        Ok(Some(match pending.effect.notice() {
+            Some((channel, notice)) => self.deliver(attempt, channel, notice).await,
+            None => {
+                let acted: BoxFuture<'_, Attempted> = Box::pin(self.act(attempt));
+                acted.await
+            }
+        }))
+    }
+
+    /// Sends a message once.
+    async fn deliver(&self, attempt: Attempt<'_>, name: &str, notice: &Notice) -> Attempted {
+        let Attempt { incident, pending, claim, now } = attempt;
+        let Effect { number, created_at, .. } = &pending.effect;
+        let (id, key) = (&incident.id, pending.effect.key(&incident.id));
         let result = match self.catalogue.channels.get(name) {
             Some(channel) => {
                 let delivery = Delivery { channel, notice, thread: incident.threads.get(name), key: &key };
@@ -111,19 +130,21 @@ impl<O: Outside> Responder<O> {
                 reason: format!("the catalogue has no channel {name} any more"),
             }),
         };
-        let report = |given_up, result| DeliveryReport {
-            effect: *number,
-            channel: name.clone(),
-            is_page: pending.effect.is_page(),
-            given_up,
-            result,
+        let report = |given_up, result| {
+            Event::Delivery(DeliveryReport {
+                effect: *number,
+                channel: name.to_owned(),
+                is_page: pending.effect.is_page(),
+                given_up,
+                result,
+            })
         };
         let error = match result {
             Ok(Receipt::Accepted { thread }) => {
                 tracing::info!(incident = %id, effect = number, channel = name, "delivered");
                 let ended = Ended { claim, finish: Finish::Done, result: "accepted".to_owned(), now };
                 let report = thread.map(|thread| report(false, Ok(Some(thread))));
-                return Ok(Some(Attempted { outcome: Outcome::Ended(ended), report }));
+                return Attempted { outcome: Outcome::Ended(ended), report };
             }
             Err(error) => error,
         };
@@ -138,7 +159,7 @@ impl<O: Outside> Responder<O> {
         };
         let reason = error.reason;
         tracing::warn!(incident = %id, effect = number, channel = name, attempt = claim.attempt, reason, ?retry_at, "not delivered");
-        Ok(Some(match retry_at {
+        match retry_at {
             None => {
                 let ended = Ended { claim, finish: Finish::Failed, result: reason.clone(), now };
                 Attempted { outcome: Outcome::Ended(ended), report: Some(report(true, Err(reason))) }
@@ -148,38 +169,47 @@ impl<O: Outside> Responder<O> {
                 let report = is_late.then(|| report(false, Err(reason.clone())));
                 Attempted { outcome: Outcome::Retry { claim, at, reason }, report }
             }
-        }))
+        }
     }
 }
 
-/// What came of an attempt.
-struct Attempted {
-    outcome: Outcome,
-    /// What the incident is told of it.
-    report: Option<DeliveryReport>,
+/// An effect that was claimed.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) incident: &'a Incident,
+    pub(super) pending: &'a PendingEffect,
+    pub(super) claim: Claim,
+    pub(super) now: Timestamp,
 }
 
-enum Outcome {
+/// What came of an attempt.
+pub(super) struct Attempted {
+    pub(super) outcome: Outcome,
+    /// What the incident is told of it.
+    pub(super) report: Option<Event>,
+}
+
+pub(super) enum Outcome {
     Ended(Ended),
     Retry { claim: Claim, at: Timestamp, reason: String },
 }
 
-/// Effects of one channel go in order: only the first of each may be attempted. But a page does not wait for a message
-/// that nobody waits for and that was put off.
-fn first_of_each_channel<'a>(effects: &[&'a PendingEffect], now: Timestamp) -> impl Iterator<Item = &'a PendingEffect> {
+/// Effects of one lane go in order: only the first of each may be attempted. But a page does not wait for a message that
+/// nobody waits for and that was put off.
+fn first_of_each_lane<'a>(effects: &[&'a PendingEffect], now: Timestamp) -> Vec<&'a PendingEffect> {
     let is_overtaken = |effect: &PendingEffect| {
         let put_off = !effect.effect.is_page() && effect.attempts > 0 && !effect.is_claimed(now);
-        let same = |other: &&&PendingEffect| other.effect.channel() == effect.effect.channel();
+        let same = |other: &&&PendingEffect| other.effect.lane() == effect.effect.lane();
         put_off && effects.iter().filter(same).any(|other| other.effect.is_page())
     };
-    let mut channels: Vec<&str> = Vec::new();
+    let mut lanes: Vec<String> = Vec::new();
     let mut first = Vec::new();
     for effect in effects.iter().filter(|effect| !is_overtaken(effect)) {
-        let channel = effect.effect.channel();
-        if !channels.contains(&channel) {
-            channels.push(channel);
+        let lane = effect.effect.lane();
+        if !lanes.contains(&lane) {
+            lanes.push(lane);
             first.push(*effect);
         }
     }
-    first.into_iter()
+    first
 }

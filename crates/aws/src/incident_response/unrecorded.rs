@@ -42,10 +42,10 @@ impl<O: Outside> Responder<O> {
         let decision = decide(self.policy(), None, events, now);
         let mut notices: BTreeMap<String, Notice> = BTreeMap::new();
         for effect in decision.effects.into_iter().filter(Effect::is_page) {
-            let EffectKind::Notify { channel, mut notice } = effect.kind;
+            let EffectKind::Notify { channel, mut notice } = effect.kind else { continue };
             notice.why = format!("NOT RECORDED, {}. {}", past.why, notice.why);
             notice.dedup_keys = vec![past.key.to_owned()];
-            notices.insert(channel, notice);
+            notices.insert(channel, *notice);
         }
         let deliveries = notices.iter().map(|(name, notice)| async move {
             let Some(channel) = self.catalogue.channels.get(name) else { return };

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use monitoring_core::incident::IncidentId;
-use monitoring_core::message::slack::{ACKNOWLEDGE, RESOLVE, SILENCE_1H};
+use monitoring_core::message::slack::{ACKNOWLEDGE, APPROVE, RESOLVE, SILENCE_1H};
 use serde_json::{Value, json};
 
 use super::signature::{Signed, signature};
@@ -35,12 +35,16 @@ pub(super) fn command(request: &Request, signed: &Signed) -> Result<Value, Unhea
         return Err((Answer::Ignored, "not a press of a button"));
     }
     let action = text("/actions/0/action_id").unwrap_or_default();
-    if ![ACKNOWLEDGE, RESOLVE, SILENCE_1H].contains(&action) {
+    let approved: Option<u32> = action.strip_prefix(APPROVE).and_then(|run| run.parse().ok());
+    if approved.is_none() && ![ACKNOWLEDGE, RESOLVE, SILENCE_1H].contains(&action) {
         return Err((Answer::Ignored, "another app's button, or an older version's"));
     }
     let incident = text("/actions/0/value").and_then(IncidentId::parse).ok_or(unreadable("a button of no incident"))?;
     let by = text("/user/username").or(text("/user/name")).or(text("/user/id")).ok_or(unreadable("nobody did it"))?;
     let once = super::once("slack", signed.signatures.as_flattened());
+    if let Some(run) = approved {
+        return Ok(json!({ "command": "approve", "incident_id": incident, "run": run, "by": by, "once": once }));
+    }
     Ok(match action {
         SILENCE_1H => {
             json!({ "command": "silence", "incident_id": incident, "minutes": 60, "by": by, "once": once })

@@ -5,8 +5,9 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use monitoring_core::action::Ledger;
 use monitoring_core::alert::GroupKey;
-use monitoring_core::decide::{Effect, EffectKind};
+use monitoring_core::decide::Effect;
 use monitoring_core::incident::{Entry, Incident, IncidentId, SCHEMA};
 
 use super::effects::pending_key;
@@ -26,6 +27,8 @@ pub struct Commit<'a> {
     pub entries: &'a [Entry],
     /// New effects.
     pub effects: &'a [Effect],
+    /// The ledger of actions, if the decision changes it. Its version is one more than the one that was read.
+    pub ledger: Option<&'a Ledger>,
     /// The name of the command that caused it, if that is carried out once: [`StoreError::CarriedOut`] otherwise.
     pub once: Option<&'a str>,
 }
@@ -91,6 +94,9 @@ impl Store {
             item.insert("due_at".to_owned(), millis(effect.created_at));
             writes.push(self.journal_put(commit.after, item));
         }
+        if let Some(ledger) = commit.ledger {
+            writes.push(self.ledger_write(ledger)?);
+        }
         // Last, so that its place among the reasons of a refusal is known.
         writes.extend(commit.once.map(|once| self.journal_put(commit.after, once_item(once))));
         let request = self.client.transact_write_items().set_transact_items(Some(writes));
@@ -118,9 +124,9 @@ impl Store {
     fn head_write(&self, commit: &Commit<'_>) -> Result<TransactWriteItem, StoreError> {
         let incident = commit.after;
         let mut item = to_item(format!("incident {}", incident.id), incident)?;
-        if let Some(wake_at) = incident.wake_at {
+        if let Some(due_at) = incident.next_due() {
             item.insert("due_shard".to_owned(), text(shard("incidents", &incident.id)));
-            item.insert("due_at".to_owned(), millis(wake_at));
+            item.insert("due_at".to_owned(), millis(due_at));
         }
         let state = if incident.is_open() { "open" } else { "resolved" };
         item.insert("state_shard".to_owned(), text(shard(state, &incident.id)));
@@ -338,10 +344,7 @@ impl JournalItem {
     pub fn channel(&self) -> Option<&str> {
         match self {
             Self::Entry(_) => None,
-            Self::Effect { effect, .. } => {
-                let EffectKind::Notify { channel, .. } = &effect.kind;
-                Some(channel)
-            }
+            Self::Effect { effect, .. } => effect.notice().map(|(channel, _)| channel),
         }
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ssm::config::{Credentials, Region, SharedCredentialsProvider};
 use jiff::Timestamp;
+use monitoring_aws::actions::{self, Answer};
 use monitoring_aws::channel::{Channels, Delivery, DeliveryError, DeliveryErrorKind, Endpoints, Receipt};
 use monitoring_aws::http::{Http, Timeouts};
-use monitoring_aws::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use monitoring_aws::outside::{
+    AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
+};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_core::catalogue::{Channel, Severity, Via};
 use monitoring_core::incident::{IncidentId, SlackThread, Status};
@@ -41,6 +44,10 @@ impl Outside for Topics {
 
     async fn check_topic(&self, topic: &str, sms: bool) -> Result<Vec<String>, String> {
         Err(format!("{topic} is checked elsewhere (sms: {sms})"))
+    }
+
+    async fn apply(&self, _: &actions::Request) -> Result<Answer, ApplyError> {
+        Err(ApplyError { retryable: false, reason: "nothing acts here".to_owned() })
     }
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {

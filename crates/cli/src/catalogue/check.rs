@@ -1,5 +1,6 @@
 //! What a schema cannot say: names that must exist, numbers that must fit together, and what the engines can do.
 
+mod automation;
 mod dashboards;
 mod metrics;
 mod noise;
@@ -33,6 +34,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     people::check(&mut checker);
     schedules::check(&mut checker);
     noise::check(&mut checker);
+    automation::check(&mut checker);
     dashboards::check(&mut checker);
     if complete && checker.findings.iter().all(|finding| finding.severity == Severity::Warning) {
         people::check_unused(&mut checker);

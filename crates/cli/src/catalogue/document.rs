@@ -2,6 +2,7 @@
 //!
 //! What a key means is said here once; the doc comments become the descriptions that an editor shows.
 
+mod automation;
 mod dashboards;
 mod noise;
 mod people;
@@ -14,6 +15,7 @@ use monitoring_core::metric::Unit;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use automation::{Action, Actions, Automation};
 pub(crate) use dashboards::{Chart, Dashboard, SavedQuery};
 pub(crate) use noise::{Maintenance, Noise};
 pub(crate) use people::{Override, Rotation, Schedule, User};
@@ -59,6 +61,9 @@ pub(crate) struct Document {
     /// What keeps people from being called for what they know, expect, or cannot act on one by one.
     #[serde(default)]
     pub(crate) noise: Noise,
+    /// What holds for every automated action.
+    #[serde(default)]
+    pub(crate) actions: Actions,
     /// Log groups whose retention the suite manages, by name.
     #[serde(default)]
     pub(crate) log_groups: BTreeMap<String, LogGroup>,
@@ -494,6 +499,8 @@ pub(crate) struct Runbook {
     /// More to read.
     #[schemars(extend("pattern" = "^https?://", "patternErrorMessage" = "an address that begins with https://"))]
     pub(crate) url: Option<String>,
+    /// What is done by itself, when people were called.
+    pub(crate) automation: Option<Automation>,
     /// Saved queries that help; dashboards name them beside the steps.
     #[serde(default)]
     #[schemars(extend("uniqueItems" = true))]

@@ -2,6 +2,7 @@
 //!
 //! Total on what the check accepted. What else would be needed (a source that is not there) is left out here and reported by the check.
 
+mod automation;
 mod noise;
 mod people;
 
@@ -19,6 +20,7 @@ use super::document::{
     ActiveHours, Channel, ChannelKind, Cost, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
 };
 
+pub(crate) use automation::actions as resolved_actions;
 pub(crate) use noise::window;
 pub(crate) use people::{moment, resolve_schedule};
 
@@ -53,6 +55,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         teams: people::teams(document),
         users: people::users(document),
         schedules: people::schedules(document),
+        actions: automation::actions(document),
         noise: noise::noise(document),
         runbooks: document
             .runbooks
@@ -65,6 +68,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
                     levels: runbook.levels.clone().unwrap_or_default(),
                     steps: runbook.steps.clone(),
                     url: runbook.url.clone(),
+                    automation: runbook.automation.as_ref().map(automation::automation),
                 };
                 (name.clone(), resolved)
             })

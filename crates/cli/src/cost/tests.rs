@@ -1,8 +1,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use monitoring_aws::actions::{Answer, Request};
 use monitoring_aws::monitoring::{Engines, Monitor};
-use monitoring_aws::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use monitoring_aws::outside::{
+    AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
+};
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::{Catalogue, Engine};
 
@@ -52,6 +55,10 @@ impl Outside for Counting {
 
     async fn check_topic(&self, _: &str, _: bool) -> Result<Vec<String>, String> {
         Ok(Vec::new())
+    }
+
+    async fn apply(&self, _: &Request) -> Result<Answer, ApplyError> {
+        Err(ApplyError { retryable: false, reason: "a cycle does nothing by itself".to_owned() })
     }
 }
 

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use monitoring_aws::store::JournalItem;
 use monitoring_core::catalogue::Catalogue;
-use monitoring_core::decide::EffectKind;
 use monitoring_core::escalation;
 use monitoring_core::incident::{Entry, Fact, Incident, IncidentId};
 use monitoring_core::message::{NoticeKind, format_seconds};
@@ -76,6 +75,7 @@ fn decided(entry: &Entry) -> Option<String> {
         Fact::Resolved { by } => format!("{by} resolved it."),
         Fact::Reopened { by } => format!("{by} reopened it."),
         Fact::DeliveryFailed { channel, .. } => format!("A message by {channel} was given up: {reason}."),
+        Fact::Action { run, .. } => format!("Action {run}: {reason}."),
         Fact::Delivered { .. } => return None,
     })
 }
@@ -83,7 +83,7 @@ fn decided(entry: &Entry) -> Option<String> {
 /// What became of a page.
 fn became_of(item: &JournalItem, number: u32, at: Option<Timestamp>) -> Option<String> {
     let JournalItem::Effect { effect, state, attempts, result, finished_at } = item else { return None };
-    let EffectKind::Notify { channel, notice } = &effect.kind;
+    let (channel, notice) = effect.notice()?;
     if effect.number != number || !matches!(notice.kind, NoticeKind::Page { .. }) {
         return None;
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use monitoring_aws::store::JournalItem;
+use monitoring_core::action::{Phase, Step};
 use monitoring_core::alert::ChangeState;
 use monitoring_core::catalogue::Runbook;
 use monitoring_core::decide::EffectKind;
@@ -88,15 +89,10 @@ fn line(item: &JournalItem) -> (Timestamp, u8, u32, String) {
             (entry.at, 0, entry.number, text)
         }
         JournalItem::Effect { effect, state, attempts, result, finished_at } => {
-            let EffectKind::Notify { channel, notice } = &effect.kind;
-            let kind = match &notice.kind {
-                NoticeKind::Page { level, round: 0, team } => format!("page of level {level} to {team}"),
-                NoticeKind::Page { level, round, team } => {
-                    format!("page of level {level} to {team}, round {}", round + 1)
-                }
-                NoticeKind::Update => "update".to_owned(),
-                NoticeKind::Acknowledged { .. } => "word of the acknowledgement".to_owned(),
-                NoticeKind::Resolved { .. } => "word of the end".to_owned(),
+            let (channel, kind) = match &effect.kind {
+                EffectKind::Notify { channel, notice } => (channel.clone(), message(&notice.kind)),
+                EffectKind::Look { run, .. } => (format!("action {run}"), "look at the target".to_owned()),
+                EffectKind::RunActions { run, phase, .. } => (format!("action {run}"), calls(*phase).to_owned()),
             };
             let tries = if *attempts > 1 { format!(" after {attempts} attempts") } else { String::new() };
             let said = result
@@ -106,6 +102,25 @@ fn line(item: &JournalItem) -> (Timestamp, u8, u32, String) {
             let text = format!("{channel:<12} {kind}: {state}{tries}{said}");
             (finished_at.unwrap_or(effect.created_at), 1, effect.number, text)
         }
+    }
+}
+
+fn message(kind: &NoticeKind) -> String {
+    match kind {
+        NoticeKind::Page { level, round: 0, team } => format!("page of level {level} to {team}"),
+        NoticeKind::Page { level, round, team } => format!("page of level {level} to {team}, round {}", round + 1),
+        NoticeKind::Update => "update".to_owned(),
+        NoticeKind::Approval { run, .. } => format!("asks for consent to action {run}"),
+        NoticeKind::Acknowledged { .. } => "word of the acknowledgement".to_owned(),
+        NoticeKind::Resolved { .. } => "word of the end".to_owned(),
+    }
+}
+
+fn calls(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Do => "calls",
+        Phase::Later => "calls of the second part",
+        Phase::Undo => "calls that undo it",
     }
 }
 
@@ -128,6 +143,7 @@ fn what(fact: &Fact) -> &'static str {
         Fact::Reopened { .. } => "reopened",
         Fact::Delivered { .. } => "delivered",
         Fact::DeliveryFailed { .. } => "failed",
+        Fact::Action { .. } => "action",
     }
 }
 
@@ -147,6 +163,10 @@ fn detail(fact: &Fact, reason: &str) -> String {
         Fact::StatusChanged { to, .. } => format!("{to} ({reason})"),
         Fact::Acknowledged { by, .. } | Fact::Resolved { by } | Fact::Reopened { by } => format!("by {by} ({reason})"),
         Fact::DeliveryFailed { effect, channel } => format!("message {effect} by {channel} was given up ({reason})"),
+        Fact::Action { run, progress: Step::Done { verify_at, .. } } => {
+            format!("{run}: {reason}; judged at {}", time(*verify_at))
+        }
+        Fact::Action { run, .. } => format!("{run}: {reason}"),
         Fact::SeverityRaised { .. }
         | Fact::FellBack { .. }
         | Fact::CameAgain { .. }

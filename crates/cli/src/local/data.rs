@@ -72,6 +72,11 @@ impl Data {
         tables(&self.folder)
     }
 
+    /// The file of what actions change, which stands in for an AWS account.
+    pub fn targets(&self) -> PathBuf {
+        targets(&self.folder)
+    }
+
     /// Where the last run stands.
     pub fn position(&self) -> anyhow::Result<Option<Position>> {
         position(&self.folder)
@@ -98,7 +103,9 @@ impl Data {
 
     /// Forgets everything.
     pub fn clear(&self) -> anyhow::Result<()> {
-        for name in ["dynamodb.sqlite", "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "position.json", "endpoint"] {
+        for name in
+            ["dynamodb.sqlite", "dynamodb.sqlite-wal", "dynamodb.sqlite-shm", "position.json", "endpoint", TARGETS]
+        {
             remove(&self.folder.join(name))?;
         }
         Ok(())
@@ -108,6 +115,13 @@ impl Data {
 /// The file of the tables of a folder.
 pub fn tables(folder: &Path) -> PathBuf {
     folder.join("dynamodb.sqlite")
+}
+
+const TARGETS: &str = "aws.json";
+
+/// The file of what actions change in a folder, whoever has it open.
+pub fn targets(folder: &Path) -> PathBuf {
+    folder.join(TARGETS)
 }
 
 /// Where the last run in a folder stands, whoever has it open.

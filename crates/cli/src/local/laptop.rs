@@ -5,16 +5,24 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use monitoring_aws::actions::{Actor, Answer, Request};
 use monitoring_aws::collect::Aws;
-use monitoring_aws::outside::{AlarmState, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest};
+use monitoring_aws::outside::{
+    AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
+};
+use monitoring_core::action::{Breaker, BreakerState, Call};
 use serde_json::{Value, json};
 
 use super::replay::Replay;
 use super::simulate::Simulation;
 use super::story::Story;
+use super::targets::Targets;
 
 /// How many messages a queue hands to the function at once, as SQS does by default.
 const BATCH: usize = 10;
+
+/// The service whose circuit breaker the simulated application feels.
+const MODEL: &str = "model";
 
 /// Where series come from.
 #[derive(Debug)]
@@ -37,6 +45,9 @@ pub struct Laptop {
 struct Inner {
     telemetry: Telemetry,
     story: Story,
+    /// The actions function, over what stands in for AWS here.
+    actor: Actor,
+    targets: Targets,
     queue: Mutex<Queue>,
 }
 
@@ -55,8 +66,13 @@ struct Message {
 
 impl Laptop {
     /// An outside over this telemetry, that tells its e-mails and messages to the story.
-    pub fn new(telemetry: Telemetry, story: Story) -> Self {
-        Self { inner: Arc::new(Inner { telemetry, story, queue: Mutex::default() }) }
+    pub fn new(telemetry: Telemetry, story: Story, actor: Actor, targets: Targets) -> Self {
+        Self { inner: Arc::new(Inner { telemetry, story, actor, targets, queue: Mutex::default() }) }
+    }
+
+    /// The actions function.
+    pub fn actor(&self) -> &Actor {
+        &self.inner.actor
     }
 
     /// Where the series come from.
@@ -83,6 +99,23 @@ impl Laptop {
     pub fn settle(&self, batch: Batch, failed: &[&str]) {
         let failed = batch.messages.into_iter().filter(|message| failed.contains(&message.id.as_str()));
         self.queue().messages.extend(failed);
+    }
+
+    /// What stands in for AWS.
+    pub fn targets(&self) -> &Targets {
+        &self.inner.targets
+    }
+
+    /// The simulated application feels that a circuit breaker was opened.
+    fn feel(&self, call: &Call) {
+        let Call::PutParameter { name, value } = call;
+        let opens = |breaker: Breaker| breaker.state == BreakerState::Open;
+        let is_open = serde_json::from_str(value).is_ok_and(opens);
+        if let Some((_, service)) = name.rsplit_once('/').filter(|_| is_open)
+            && let Err(error) = self.inner.targets.note_opened(service, self.inner.story.now())
+        {
+            self.inner.story.note(&format!("the simulation does not feel the action: {error:#}"));
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -115,7 +148,11 @@ impl Outside for Laptop {
     async fn series(&self, requests: &[SeriesRequest], now: Timestamp) -> Vec<SeriesAnswer> {
         match &self.inner.telemetry {
             Telemetry::Replay(replay) => requests.iter().map(|request| replay.series(request)).collect(),
-            Telemetry::Simulation(simulation) => requests.iter().map(|request| simulation.series(request)).collect(),
+            Telemetry::Simulation(simulation) => {
+                let rested = self.inner.targets.opened_at(MODEL).unwrap_or_default();
+                let simulation = simulation.with_model_rested(rested);
+                requests.iter().map(|request| simulation.series(request)).collect()
+            }
             Telemetry::CloudWatch(aws) => aws.series(requests, now).await,
         }
     }
@@ -128,6 +165,19 @@ impl Outside for Laptop {
     async fn check_topic(&self, _topic: &str, _sms: bool) -> Result<Vec<String>, String> {
         // E-mail and SMS are told to the story here, which always listens.
         Ok(Vec::new())
+    }
+
+    async fn apply(&self, request: &Request) -> Result<Answer, ApplyError> {
+        let answer = self.inner.actor.handle(request).await;
+        if let (Answer::Ran { said }, Request::Run { calls, .. }) = (&answer, request) {
+            for said in said {
+                self.inner.story.action(said);
+            }
+            for planned in calls {
+                self.feel(&planned.call);
+            }
+        }
+        Ok(answer)
     }
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {

@@ -14,6 +14,8 @@ pub struct Simulation {
     /// A midnight UTC, in seconds.
     start: i64,
     seed: u64,
+    /// Since when the application does not call the model, in seconds.
+    rested_at: Option<i64>,
 }
 
 /// Something that goes wrong.
@@ -51,6 +53,9 @@ const TROUBLES: [Trouble; 4] = [
     Trouble { kind: TroubleKind::Revenue, from_minute: 2 * DAY + 15 * 60, to_minute: 2 * DAY + 17 * 60 },
 ];
 
+/// How long the model takes to recover when it is left alone, in seconds.
+const RECOVERY: i64 = 60;
+
 impl TroubleKind {
     fn title(self) -> &'static str {
         match self {
@@ -65,7 +70,14 @@ impl TroubleKind {
 impl Simulation {
     /// An application whose three days begin with the day of `start`, in UTC.
     pub fn new(start: Timestamp, seed: u64) -> Self {
-        Self { start: start.as_second().div_euclid(86_400) * 86_400, seed }
+        Self { start: start.as_second().div_euclid(86_400) * 86_400, seed, rested_at: None }
+    }
+
+    /// The same, when a circuit breaker has kept the application from calling the model since then: what hangs because it
+    /// is called too much recovers when it is left alone.
+    #[must_use]
+    pub fn with_model_rested(self, since: Option<Timestamp>) -> Self {
+        Self { rested_at: since.map(Timestamp::as_second), ..self }
     }
 
     /// What goes wrong, in order: from when, to when, and what.
@@ -159,7 +171,12 @@ impl Simulation {
     /// How much of a period a trouble takes, 0 to 1.
     fn share(&self, kind: TroubleKind, at: i64, period: i64) -> f64 {
         let overlap = |trouble: &Trouble| {
-            let (from, to) = (self.start + trouble.from_minute * 60, self.start + trouble.to_minute * 60);
+            let (from, mut to) = (self.start + trouble.from_minute * 60, self.start + trouble.to_minute * 60);
+            if kind == TroubleKind::SlowFunction
+                && let Some(rested) = self.rested_at.filter(|rested| *rested >= from)
+            {
+                to = to.min(rested + RECOVERY);
+            }
             (to.min(at + period) - from.max(at)).max(0)
         };
         let seconds: i64 = TROUBLES.iter().filter(|trouble| trouble.kind == kind).map(overlap).sum();

@@ -52,6 +52,11 @@ impl Story {
         self.inner().now = now;
     }
 
+    /// The time that is shown.
+    pub fn now(&self) -> Timestamp {
+        self.inner().now
+    }
+
     /// Keeps the lines clear of a progress bar.
     pub fn set_progress(&self, bar: Option<ProgressBar>) {
         self.inner().progress = bar;
@@ -85,6 +90,11 @@ impl Story {
         let channel = topic.trim_start_matches("notify-");
         let text = publication.subject.as_deref().unwrap_or(&publication.body);
         self.notification(channel, "sent", text, &json!({ "subject": publication.subject, "text": publication.body }));
+    }
+
+    /// A call of an action.
+    pub fn action(&self, said: &str) {
+        self.tell("action", said, json!({ "text": said }));
     }
 
     /// Anything else.
@@ -135,6 +145,7 @@ fn paint(colour: bool, kind: &str, text: &str) -> String {
         "incident" => "1;31",
         "pagerduty" | "sms" => "1;33",
         "slack" | "email" => "36",
+        "action" => "1;35",
         _ => "2",
     };
     if colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }

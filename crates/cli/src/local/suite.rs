@@ -1,8 +1,9 @@
 //! The whole suite in one process: the handlers of the functions, over the embedded tables and the laptop's outside.
 
 use jiff::{SignedDuration, Timestamp};
+use monitoring_aws::actions::{Actor, Answer, KillSwitch, Request};
 use monitoring_aws::channel::{Channels, Endpoints};
-use monitoring_aws::http::{Http, Timeouts};
+use monitoring_aws::http::{Http, Timeouts, stand_in_config};
 use monitoring_aws::incident_response::{Responder, Response, Touched};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
 use monitoring_aws::secrets::{Secrets, Settings};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::laptop::{Laptop, Telemetry};
 use super::recorder::Recorder;
 use super::story::Story;
+use super::targets::Targets;
 
 /// The suite on a laptop.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Suite {
     /// When the tick has something to do next. The deployed suite ticks each minute; a laptop that runs through years in
     /// seconds leaves out the ticks that would find nothing.
     next_tick: Option<Timestamp>,
+    catalogue: Catalogue,
+    environment: String,
     _recorder: Option<Recorder>,
 }
 
@@ -51,6 +55,8 @@ pub struct Parts {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Where series come from.
     pub telemetry: Telemetry,
+    /// What actions change.
+    pub targets: Targets,
     /// Where messages go.
     pub notify: Notify,
     /// Who is told of the steps.
@@ -60,17 +66,41 @@ pub struct Parts {
 impl Suite {
     /// Puts the suite together.
     pub async fn new(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { catalogue, environment, dynamodb, telemetry, notify, story } = parts;
+        let Parts { catalogue, environment, dynamodb, telemetry, targets, notify, story } = parts;
         let store = Store::new(dynamodb, &catalogue.service, &environment);
         let (settings, recorder) = settings(notify, &story).await?;
         let endpoints = Endpoints::from_settings(&settings);
         let channels = Channels::new(Http::new(Timeouts::default()), Secrets::new(settings, None), endpoints);
-        let laptop = Laptop::new(telemetry, story.clone());
+        let config = stand_in_config(&Http::new(Timeouts::default()), &targets.endpoint());
+        let actor = Actor::new(config, catalogue.clone(), environment.clone());
+        let laptop = Laptop::new(telemetry, story.clone(), actor, targets);
         let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
         let monitor = Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
-        let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue, environment);
+        let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue.clone(), environment.clone());
         let next_tick = Some(Timestamp::MIN);
-        Ok(Self { store, laptop, monitor, responder, story, cycle, next_tick, _recorder: recorder })
+        Ok(Self {
+            store,
+            laptop,
+            monitor,
+            responder,
+            story,
+            cycle,
+            next_tick,
+            catalogue,
+            environment,
+            _recorder: recorder,
+        })
+    }
+
+    /// Gives a request to the actions function.
+    pub async fn apply(&self, request: &Request) -> Answer {
+        self.laptop.actor().handle(request).await
+    }
+
+    /// What stops every action.
+    pub fn kill_switch(&self) -> KillSwitch {
+        let config = stand_in_config(&Http::new(Timeouts::default()), &self.laptop.targets().endpoint());
+        KillSwitch::of(&config, &self.catalogue, &self.environment)
     }
 
     /// How often the monitoring cycle runs.
@@ -144,8 +174,8 @@ impl Suite {
             return Ok(None);
         }
         let (open, _) = self.store.open_incidents().await?;
-        let wakes = |incident: &&Incident| incident.wake_at.is_some();
-        let first = open.iter().filter(wakes).filter_map(|incident| incident.wake_at).min();
+        let wakes = |incident: &&Incident| incident.next_due().is_some();
+        let first = open.iter().filter_map(Incident::next_due).min();
         let sleeping = open.iter().filter(wakes).count();
         // Whatever is due beside the wake-ups is an effect that was not done: the next minute looks again.
         let soon = now + SignedDuration::from_mins(1);

@@ -121,7 +121,7 @@ impl Matcher {
 }
 
 /// Whether the text is the pattern, or begins with what stands before its `*`.
-fn is_like(pattern: &str, text: &str) -> bool {
+pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => text.starts_with(prefix),
         None => pattern == text,

@@ -30,6 +30,7 @@ impl Deciding<'_> {
             }
             Action::Reopen if open => "it is open already".to_owned(),
             Action::Reopen => self.reopen(by, &reason),
+            Action::Undo(run) => self.undo_by_hand(*run, by),
             _ if !open => "it is resolved already; reopen it first".to_owned(),
             Action::Acknowledge => {
                 if let Some(known) = &incident.acknowledgement {
@@ -38,6 +39,7 @@ impl Deciding<'_> {
                 self.acknowledge(by, &reason);
                 "acknowledged; nobody else is called".to_owned()
             }
+            Action::Approve(run) => self.approve(*run, by),
             Action::Resolve => {
                 self.resolve(by, &reason);
                 "resolved".to_owned()

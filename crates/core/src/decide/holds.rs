@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Deciding, Decision};
+use crate::action::Ledger;
 use crate::alert::{AlertKey, ChangeState, GroupKey};
 use crate::catalogue::{Flapping, Severity};
 use crate::escalation::NextPage;
@@ -25,6 +26,8 @@ pub struct Around {
     pub parents: Vec<Parent>,
     /// The storm that stands for this incident, which is one too many to be paged by itself.
     pub storm: Option<IncidentId>,
+    /// What automated actions have done lately; `None` where that is not needed or not known.
+    pub ledger: Option<Ledger>,
 }
 
 /// An open incident of a group that another depends on.
@@ -42,7 +45,7 @@ pub struct Parent {
 
 impl Around {
     /// Nothing that would hold anything back.
-    pub const NOTHING: &'static Self = &Self { silences: Vec::new(), parents: Vec::new(), storm: None };
+    pub const NOTHING: &'static Self = &Self { silences: Vec::new(), parents: Vec::new(), storm: None, ledger: None };
 }
 
 /// The incident of a decision that must be made again with what is around it: it calls somebody, or would if nothing held it

@@ -1,6 +1,6 @@
 //! What is said: to whom, and with which keys.
 
-use super::{Deciding, Effect, EffectKind, MAX_REASON};
+use super::{Deciding, EffectKind, MAX_REASON};
 use crate::alert::{ChangeState, bounded};
 use crate::catalogue::Via;
 use crate::incident::{Incident, Member};
@@ -48,12 +48,7 @@ impl Deciding<'_> {
             return None;
         }
         let notice = self.notice(kind, why, dedup_keys)?;
-        let incident = self.incident.as_mut()?;
-        let number = incident.next_effect;
-        incident.next_effect += 1;
-        let kind = EffectKind::Notify { channel: channel.to_owned(), notice };
-        self.effects.push(Effect { number, created_at: self.now, kind });
-        Some(number)
+        self.effect(EffectKind::Notify { channel: channel.to_owned(), notice: Box::new(notice) })
     }
 
     fn notice(&self, kind: NoticeKind, why: &str, dedup_keys: Vec<String>) -> Option<Notice> {
@@ -87,8 +82,8 @@ impl Deciding<'_> {
 fn wants(via: &Via, kind: &NoticeKind) -> bool {
     match (via, kind) {
         (_, NoticeKind::Page { .. }) | (Via::Slack { .. }, _) => true,
-        (Via::Pagerduty { .. }, kind) => !matches!(kind, NoticeKind::Update),
-        (Via::Email { .. }, kind) => matches!(kind, NoticeKind::Resolved { .. }),
+        (Via::Pagerduty { .. }, kind) => !matches!(kind, NoticeKind::Update | NoticeKind::Approval { .. }),
+        (Via::Email { .. }, kind) => matches!(kind, NoticeKind::Resolved { .. } | NoticeKind::Approval { .. }),
         (Via::Sms { .. }, _) => false,
     }
 }

@@ -1,3 +1,4 @@
+mod actions;
 mod holds;
 mod properties;
 mod stories;
@@ -49,10 +50,15 @@ fn alert(key: &str, state: ChangeState, severity: Severity, at: Timestamp) -> Al
 
 /// `slack page 1.0 INC/2`, with the incident's id shortened.
 fn in_short(effect: &Effect) -> String {
-    let EffectKind::Notify { channel, notice } = &effect.kind;
+    let (channel, notice) = match &effect.kind {
+        EffectKind::Notify { channel, notice } => (channel, notice),
+        EffectKind::Look { run, .. } => return format!("look {run}"),
+        EffectKind::RunActions { run, phase, .. } => return format!("{phase:?} {run}").to_lowercase(),
+    };
     let kind = match &notice.kind {
         NoticeKind::Page { level, round, .. } => format!("page {level}.{round}"),
         NoticeKind::Update => "update".to_owned(),
+        NoticeKind::Approval { run, .. } => format!("approval {run}"),
         NoticeKind::Acknowledged { by } => format!("acknowledged {by}"),
         NoticeKind::Resolved { by } => format!("resolved {by}"),
     };
@@ -87,6 +93,9 @@ impl Story {
         self.journal.extend(decision.entries);
         self.effects.extend(decision.effects);
         self.outcomes = decision.outcomes;
+        if let Some(ledger) = decision.ledger {
+            self.around.ledger = Some(ledger);
+        }
         self.check();
         self.outcomes.len()
     }
@@ -126,10 +135,7 @@ impl Story {
 
     /// Reports what became of the latest page on a channel, or of its latest message where it was never paged.
     fn delivery(&mut self, channel: &str, result: Result<Option<SlackThread>, String>) {
-        let is_page = |effect: &&Effect| {
-            let EffectKind::Notify { notice, .. } = &effect.kind;
-            effect.channel() == channel && matches!(notice.kind, NoticeKind::Page { .. })
-        };
+        let is_page = |effect: &&Effect| effect.is_page() && effect.lane() == channel;
         let effect = self.effects.iter().rev().find(is_page);
         let (effect, is_page) = (effect.map_or(0, |effect| effect.number), effect.is_some());
         self.decide_all(&[Event::Delivery(DeliveryReport {
@@ -159,8 +165,7 @@ impl Story {
     }
 
     fn why(&self) -> String {
-        let EffectKind::Notify { notice, .. } = &self.effects.last().unwrap().kind;
-        notice.why.clone()
+        self.effects.last().unwrap().notice().unwrap().1.why.clone()
     }
 
     /// What must hold after every decision.
@@ -210,9 +215,10 @@ fn check_decision(before: Option<&Incident>, decision: &Decision) {
     let changed = decision.outcomes.iter().any(|outcome| outcome.changed);
     assert_eq!(changed, !decision.entries.is_empty());
     for effect in &decision.effects {
-        let EffectKind::Notify { notice, .. } = &effect.kind;
-        assert!(!notice.why.trim().is_empty() && notice.why.len() <= 600);
-        assert!(!notice.dedup_keys.is_empty());
+        if let Some((_, notice)) = effect.notice() {
+            assert!(!notice.why.trim().is_empty() && notice.why.len() <= 600);
+            assert!(!notice.dedup_keys.is_empty());
+        }
         assert!(serde_json::to_string(effect).unwrap().len() < 20 * 1024);
     }
     let version = before.map_or(0, |incident| incident.version);

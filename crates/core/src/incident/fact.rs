@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Earlier, Hold, Member, SlackThread, Status};
+use crate::action::Step;
 use crate::alert::{AlertKey, GroupKey};
 use crate::catalogue::Severity;
 
@@ -149,6 +150,13 @@ pub enum Fact {
         effect: u32,
         /// Name of the channel.
         channel: String,
+    },
+    /// Something happened to an automated action.
+    Action {
+        /// Number of its run within the incident.
+        run: u32,
+        /// What.
+        progress: Step,
     },
 }
 

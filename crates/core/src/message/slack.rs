@@ -22,6 +22,8 @@ pub const ACKNOWLEDGE: &str = "acknowledge";
 pub const RESOLVE: &str = "resolve";
 /// See [`ACKNOWLEDGE`].
 pub const SILENCE_1H: &str = "silence_1h";
+/// See [`ACKNOWLEDGE`]; the number of the action is behind it: `approve_1`.
+pub const APPROVE: &str = "approve_";
 
 /// The message of an incident, as it is now: for a channel, or in place of the one that is there. It has buttons if there
 /// is somebody who hears them.
@@ -53,14 +55,14 @@ pub fn thread_reply(notice: &Notice, buttons: bool) -> Value {
     let reason = escaped(&notice.reason());
     let mut blocks = match notice.kind {
         NoticeKind::Acknowledged { .. } | NoticeKind::Resolved { .. } => vec![section(&reason)],
-        NoticeKind::Page { .. } | NoticeKind::Update => {
+        NoticeKind::Page { .. } | NoticeKind::Update | NoticeKind::Approval { .. } => {
             let mut blocks = vec![section(&format!("*{}*: {reason}{}", notice.label(), on_call(notice)))];
             blocks.extend(notice.alerts.iter().map(alert));
             blocks.extend(notice.more().map(|more| section(&more)));
             blocks
         }
     };
-    if matches!(notice.kind, NoticeKind::Page { .. }) {
+    if matches!(notice.kind, NoticeKind::Page { .. } | NoticeKind::Approval { .. }) {
         blocks.extend(buttons.then(|| actions(notice)));
         blocks.push(footer(notice));
     }
@@ -93,6 +95,20 @@ fn actions(notice: &Notice) -> Value {
         json!({"type": "button", "action_id": RESOLVE, "text": resolve, "value": id, "confirm": confirm}),
         json!({"type": "button", "action_id": SILENCE_1H, "text": silence, "value": id}),
     ];
+    if let NoticeKind::Approval { run, what, .. } = &notice.kind {
+        let confirm = json!({
+            "title": text("Go on with it?"),
+            "text": text(&bounded(what, 280)),
+            "confirm": text("Approve"),
+            "deny": text("Not yet"),
+        });
+        let name = format!("{APPROVE}{run}");
+        buttons.insert(
+            0,
+            json!({"type": "button", "action_id": name, "text": text("Approve"), "value": id, "style": "primary", "confirm": confirm}),
+        );
+        return json!({"type": "actions", "elements": buttons});
+    }
     let is_answered = notice.status != Status::Detected && !matches!(notice.kind, NoticeKind::Page { .. });
     if is_answered {
         buttons.remove(0);

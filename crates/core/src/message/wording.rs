@@ -23,6 +23,7 @@ impl Notice {
         match self.kind {
             NoticeKind::Page { .. } => self.severity.to_string(),
             NoticeKind::Update => format!("{} update", self.severity),
+            NoticeKind::Approval { .. } => format!("{} asks for consent", self.severity),
             NoticeKind::Acknowledged { .. } => format!("{} acknowledged", self.severity),
             NoticeKind::Resolved { .. } => format!("{} resolved", self.severity),
         }
@@ -31,8 +32,8 @@ impl Notice {
     /// Where the incident stands, whatever the message says: `SEV1`, `SEV1 investigating`.
     pub(super) fn standing(&self) -> String {
         match (&self.kind, self.status) {
-            (NoticeKind::Update, Status::Detected) => self.severity.to_string(),
-            (NoticeKind::Update, status) => format!("{} {status}", self.severity),
+            (NoticeKind::Update | NoticeKind::Approval { .. }, Status::Detected) => self.severity.to_string(),
+            (NoticeKind::Update | NoticeKind::Approval { .. }, status) => format!("{} {status}", self.severity),
             _ => self.label(),
         }
     }
@@ -74,7 +75,7 @@ impl Notice {
         let why = bounded(self.why.trim().trim_end_matches('.'), MAX_LINE);
         let lead = match &self.kind {
             NoticeKind::Page { team, .. } => format!("{} is called", bounded(team, 80)),
-            NoticeKind::Update => return why,
+            NoticeKind::Update | NoticeKind::Approval { .. } => return why,
             NoticeKind::Acknowledged { by } => format!("Acknowledged by {}", bounded(by, 80)),
             NoticeKind::Resolved { by } if by == "recovery" => format!("Over after {}", self.duration()),
             NoticeKind::Resolved { by } => format!("Resolved by {} after {}", bounded(by, 80), self.duration()),
@@ -98,6 +99,9 @@ impl Notice {
     pub(super) fn next_step(&self) -> Option<(&'static str, String)> {
         match (&self.kind, self.status) {
             (NoticeKind::Resolved { .. }, _) | (_, Status::Resolved) => None,
+            (NoticeKind::Approval { run, .. }, _) => {
+                Some(("Agree", format!("monitorctl actions approve {} {run}", self.incident)))
+            }
             (NoticeKind::Page { .. }, _) | (_, Status::Detected) => {
                 Some(("Acknowledge", format!("monitorctl incidents acknowledge {}", self.incident)))
             }

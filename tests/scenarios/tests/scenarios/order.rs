@@ -98,7 +98,7 @@ async fn a_head_is_written_only_on_the_version_that_was_read() {
     let before = world.incident(&id).await;
     let mut after = before.clone();
     after.version += 1;
-    let commit = Commit { before: Some(&before), after: &after, entries: &[], effects: &[], once: None };
+    let commit = Commit { before: Some(&before), after: &after, entries: &[], effects: &[], ledger: None, once: None };
     world.store().commit(commit).await.unwrap();
     let second = world.store().commit(commit).await.unwrap_err();
     assert!(second.is_conflict(), "{second}");

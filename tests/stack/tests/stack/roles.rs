@@ -34,7 +34,12 @@ fn roles() -> Vec<Role> {
         },
         Role {
             function: "incident-response",
-            allowed: vec![read_item("incident-journal"), secret("slack-webhook-url"), publish("notify-email")],
+            allowed: vec![
+                read_item("incident-journal"),
+                secret("slack-webhook-url"),
+                publish("notify-email"),
+                invoke("ai-nutritionist-actions:live"),
+            ],
             refused: vec![
                 // Its own messages must not become incidents.
                 publish("alerts"),
@@ -46,6 +51,21 @@ fn roles() -> Vec<Role> {
                 put_item("monitoring-metrics"),
                 metric_data(),
                 invoke("ai-nutritionist-comprehensive-monitoring:live"),
+                // What changes anything is for actions alone.
+                put_parameter("circuit-breaker/model"),
+            ],
+        },
+        Role {
+            function: "actions",
+            allowed: vec![put_parameter("circuit-breaker/model")],
+            refused: vec![
+                put_parameter("actions/stop"),
+                put_parameter("production/monitoring/slack-webhook-url"),
+                secret("slack-webhook-url"),
+                read_item("incidents"),
+                put_item("monitoring-alerts"),
+                publish("notify-email"),
+                invoke("ai-nutritionist-incident-response:live"),
             ],
         },
         Role {
@@ -58,6 +78,7 @@ fn roles() -> Vec<Role> {
                 publish("alerts"),
                 invoke("ai-nutritionist-incident-response"),
                 invoke("ai-nutritionist-comprehensive-monitoring:live"),
+                invoke("ai-nutritionist-actions:live"),
                 receive(),
             ],
         },
@@ -123,6 +144,11 @@ fn publish(topic: &str) -> Call {
 fn secret(parameter: &str) -> Call {
     let name = format!("/ai-nutritionist/production/monitoring/{parameter}");
     ("ssm", "get_parameter", json!({"Name": name, "WithDecryption": true}))
+}
+
+fn put_parameter(name: &str) -> Call {
+    let name = format!("/ai-nutritionist/{name}");
+    ("ssm", "put_parameter", json!({"Name": name, "Value": "a probe", "Type": "String", "Overwrite": true}))
 }
 
 fn receive() -> Call {

@@ -263,6 +263,12 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
                 .values()
                 .flat_map(|runbook| iter::once(&runbook.team).chain(runbook.levels.iter().flatten())),
         )
+        .chain(
+            document
+                .runbooks
+                .values()
+                .filter_map(|runbook| Some(&runbook.automation.as_ref()?.approval.as_ref()?.team)),
+        )
         .chain(&document.defaults.team)
         .collect();
     let runbooks: BTreeSet<&String> = document.rules.values().filter_map(|rule| rule.runbook.as_ref()).collect();

@@ -243,6 +243,25 @@ fn the_numbers_agree_with_each_other() {
 }
 
 #[test]
+fn the_model_recovers_when_it_is_left_alone_and_nothing_else_does() {
+    let simulation = Simulation::new(midnight(), 1);
+    let slow = |minute: i64, simulation: Simulation| {
+        let mut request = request("LambdaDuration", minute, minute + 1);
+        request.dimensions.insert("FunctionName".to_owned(), "ai-nutritionist-meal-planner".to_owned());
+        simulation.series(&request).unwrap()[0].samples[0].value > 25_000.0
+    };
+    let began = DAY + 17 * 60 + 41;
+    let at = |minute: i64| midnight() + SignedDuration::from_mins(minute);
+    let rested = simulation.with_model_rested(Some(at(began + 3)));
+    assert!(slow(began + 3, rested) && slow(began + 10, simulation));
+    assert!(!slow(began + 5, rested) && !slow(began + 30, rested));
+    // A breaker that was opened for another reason, before.
+    assert!(slow(began + 10, simulation.with_model_rested(Some(at(began - 60)))));
+    let errors = |simulation: Simulation| simulation.series(&request("ErrorCount", 0, 3 * DAY)).unwrap();
+    assert_eq!(errors(rested), errors(simulation));
+}
+
+#[test]
 fn a_metric_that_is_not_simulated_has_no_series() {
     let simulation = Simulation::new(midnight(), 1);
     let answer = simulation.series(&request("Unheard", 0, 60)).unwrap();

@@ -39,6 +39,8 @@ pub(super) fn parse(event: &Value) -> Result<Incoming, String> {
         "resolve" => Action::Resolve,
         "reopen" => Action::Reopen,
         "note" => Action::Note(words.clone().ok_or("a note needs text")?),
+        "approve" => Action::Approve(run(event)?),
+        "undo" => Action::Undo(run(event)?),
         "status" => Action::Status(match text(event, "status") {
             Some("investigating") => Status::Investigating,
             Some("identified") => Status::Identified,
@@ -48,7 +50,7 @@ pub(super) fn parse(event: &Value) -> Result<Incoming, String> {
         other => {
             let other = bounded(other, 40);
             return Err(format!(
-                "command {other:?} is none of acknowledge, resolve, note, reopen, status, silence, unsilence"
+                "command {other:?} is none of acknowledge, resolve, note, reopen, status, approve, undo, silence, unsilence"
             ));
         }
     };
@@ -69,6 +71,12 @@ fn target(event: &Value) -> Result<CommandTarget, String> {
         Some(key) => Ok(CommandTarget::UnrecordedKey(key.to_owned())),
         None => incident(event).map(CommandTarget::Incident),
     }
+}
+
+/// The number of the automated action that a command is about.
+fn run(event: &Value) -> Result<u32, String> {
+    let run = event.get("run").and_then(Value::as_u64).and_then(|run| u32::try_from(run).ok());
+    run.filter(|run| *run > 0).ok_or_else(|| "a command about an action needs run: its number, from 1".to_owned())
 }
 
 /// The incident that a command is about.

@@ -14,11 +14,9 @@ fn a_runbook_names_the_teams_that_are_called_for_it_and_the_severity_the_rest() 
     story.catalogue.runbooks.get_mut(&runbook).unwrap().levels = vec!["storage".to_owned()];
     let change = alert("a", ChangeState::Firing, Severity::Sev1, story.now);
     story.decide_all(&[Event::Alert(AlertChange { runbook: Some(runbook), ..change })]);
-    let called = |story: &Story| match &story.effects.last().unwrap().kind {
-        EffectKind::Notify { notice, .. } => match &notice.kind {
-            NoticeKind::Page { team, .. } => team.clone(),
-            other => panic!("{other:?}"),
-        },
+    let called = |story: &Story| match &story.effects.last().unwrap().notice().unwrap().1.kind {
+        NoticeKind::Page { team, .. } => team.clone(),
+        other => panic!("{other:?}"),
     };
     let title =
         |story: &Story, name: &str| story.catalogue.teams.get(name).map_or(name.to_owned(), |t| t.title.clone());
@@ -67,7 +65,7 @@ fn sixteen_alerts_that_come_together_make_one_page_on_each_channel_at_the_worst_
     let incident = story.incident();
     assert_eq!((incident.alerts.len(), incident.beyond.len(), incident.severity), (16, 0, Sev1));
     assert_eq!((incident.title.as_str(), incident.version), ("a9 is high", 1));
-    let EffectKind::Notify { notice, .. } = &story.effects[0].kind;
+    let (_, notice) = story.effects[0].notice().unwrap();
     assert_eq!((notice.alerts.len(), notice.more_alerts), (5, 11));
     assert_eq!(notice.alerts[0].title, "a9 is high", "the worst first");
 }
@@ -162,7 +160,7 @@ fn each_level_says_why_and_calls_its_own_channels() {
     story.pass(1);
     story.wakes();
     story.said(&["pagerduty page 2.0 INC/2.0", "slack page 2.0 INC/2.0"]);
-    let EffectKind::Notify { notice, .. } = &story.effects.last().unwrap().kind;
+    let (_, notice) = story.effects.last().unwrap().notice().unwrap();
     assert!(matches!(&notice.kind, NoticeKind::Page { team, .. } if team == "Database"));
     story.pass(10);
     story.wakes();
@@ -416,7 +414,7 @@ fn a_page_goes_to_who_is_on_call_and_to_their_own_channels() {
     story.catalogue.schedules.insert("nights".to_owned(), serde_json::from_value(schedule).unwrap());
     story.catalogue.teams.values_mut().for_each(|team| team.on_call = Some("nights".to_owned()));
     let on_call = |story: &Story| {
-        let EffectKind::Notify { notice, .. } = &story.effects.last().unwrap().kind;
+        let (_, notice) = story.effects.last().unwrap().notice().unwrap();
         notice.on_call.as_ref().map(|person| person.title.clone())
     };
 
@@ -449,7 +447,7 @@ fn a_failed_page_is_sent_on_the_other_channel_once() {
     story.delivery("email", failed());
     story.said(&["slack page 1.0 INC"]);
     assert_eq!(story.why(), "email failed, so this comes by slack");
-    let EffectKind::Notify { notice, .. } = &story.effects.last().unwrap().kind;
+    let (_, notice) = story.effects.last().unwrap().notice().unwrap();
     assert!(matches!(&notice.kind, NoticeKind::Page { team, .. } if team == "Platform Engineering"));
     story.delivery("slack", failed());
     story.said(&["pagerduty page 1.0 INC"]);
@@ -661,7 +659,7 @@ fn an_unsent_update_is_superseded_by_what_says_more() {
         story.command(Action::Resolve);
         story
     };
-    let slack: Vec<&Effect> = story.effects.iter().filter(|effect| effect.channel() == "slack").collect();
+    let slack: Vec<&Effect> = story.effects.iter().filter(|effect| effect.lane() == "slack").collect();
     let kinds: Vec<String> = slack.iter().map(|effect| in_short(effect)).collect();
     assert_eq!(
         kinds,
@@ -672,7 +670,7 @@ fn an_unsent_update_is_superseded_by_what_says_more() {
     assert!(!superseded(0, 4), "a page is always sent");
     assert!(!superseded(2, 1), "by something older");
     assert!(!superseded(1, 1), "by itself");
-    let pagerduty = story.effects.iter().find(|effect| effect.channel() == "pagerduty").unwrap();
+    let pagerduty = story.effects.iter().find(|effect| effect.lane() == "pagerduty").unwrap();
     assert!(!slack[1].is_superseded_by(pagerduty));
 }
 

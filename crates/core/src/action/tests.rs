@@ -1,0 +1,213 @@
+use jiff::{SignedDuration, Timestamp};
+
+use super::rails::{Asked, Verdict as Rail, check};
+use super::*;
+use crate::catalogue::{Actions, Approval, Automation};
+
+const PARAMETER: &str = "/ai-nutritionist/circuit-breaker/payment";
+
+fn at(minute: i64) -> Timestamp {
+    "2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minute)
+}
+
+fn breaker() -> (ActionKind, Target) {
+    let action =
+        ActionKind::CircuitBreaker { service: "payment".to_owned(), probe_after_seconds: 300, probe_percent: 10 };
+    (action, Target::CircuitBreaker { service: "payment".to_owned(), parameter: PARAMETER.to_owned() })
+}
+
+fn plan_for(value: Option<&str>) -> Result<Plan, String> {
+    let (action, target) = breaker();
+    let observed = Observed::Parameter { value: value.map(str::to_owned) };
+    plan(&action, &target, &observed, "INC-1/1", at(0))
+}
+
+fn put(value: &str) -> Call {
+    Call::PutParameter { name: PARAMETER.to_owned(), value: value.to_owned() }
+}
+
+const OPEN: &str = r#"{"state":"open","since":"2026-11-23T12:00:00Z","by":"INC-1/1"}"#;
+const HALF_OPEN: &str = r#"{"state":"half-open","probe_percent":10,"since":"2026-11-23T12:00:00Z","by":"INC-1/1"}"#;
+const CLOSED: &str = r#"{"state":"closed","since":"2026-11-23T12:00:00Z","by":"INC-1/1"}"#;
+
+#[test]
+fn a_closed_breaker_is_opened_probed_and_closed() {
+    for before in [None, Some(r#"{"state":"closed","since":"2026-11-01T00:00:00Z","by":"ana"}"#)] {
+        let plan = plan_for(before).unwrap();
+        let condition = |values: &[Option<&str>]| Condition::Parameter {
+            values: values.iter().map(|value| value.map(str::to_owned)).collect(),
+        };
+        assert_eq!(plan.calls, [PlannedCall { call: put(OPEN), condition: condition(&[before]) }]);
+        let later = plan.later.unwrap();
+        assert_eq!(later.after_seconds, 300);
+        assert_eq!(later.calls, [PlannedCall { call: put(HALF_OPEN), condition: condition(&[Some(OPEN)]) }]);
+        let inverse = condition(&[Some(OPEN), Some(HALF_OPEN)]);
+        assert_eq!(plan.inverse, [PlannedCall { call: put(CLOSED), condition: inverse }]);
+    }
+}
+
+#[test]
+fn a_breaker_that_is_not_closed_is_left_to_whoever_set_it() {
+    let open = r#"{"state":"open","since":"2026-11-01T00:00:00Z","by":"ana"}"#;
+    assert_eq!(plan_for(Some(open)).unwrap_err(), "the breaker of payment is not closed: ana has set it already");
+    for strange in ["", "open", "{}", r#"{"state":"ajar","since":"2026-11-01T00:00:00Z","by":"ana"}"#] {
+        let why = plan_for(Some(strange)).unwrap_err();
+        assert_eq!(why, format!("{PARAMETER} holds what is no state of a breaker, so it is left alone"));
+    }
+}
+
+#[test]
+fn the_request_is_as_the_api_takes_it() {
+    let expected = json!({ "Name": PARAMETER, "Value": "v", "Type": "String", "Overwrite": true });
+    assert_eq!(put("v").request(), ("ssm:PutParameter", expected));
+}
+
+#[test]
+fn a_call_applies_only_to_what_was_seen() {
+    let planned = PlannedCall {
+        call: put("new"),
+        condition: Condition::Parameter { values: vec![None, Some("old".to_owned())] },
+    };
+    let seen = |value: Option<&str>| planned.judge(&Observed::Parameter { value: value.map(str::to_owned) });
+    assert_eq!(seen(None), Verdict::Call);
+    assert_eq!(seen(Some("old")), Verdict::Call);
+    assert_eq!(seen(Some("new")), Verdict::Already);
+    assert!(matches!(seen(Some("other")), Verdict::Changed(why) if why.contains("it is other")));
+}
+
+/// A runbook of the widest limits.
+fn automation() -> Automation {
+    Automation {
+        dry_run: false,
+        approval: None,
+        cooldown_seconds: 1800,
+        max_per_hour: 100,
+        max_targets: 100,
+        ask_after_failures: 0,
+        actions: Vec::new(),
+    }
+}
+
+fn place(target: &str, runbook: &str, began: i64, ended: Option<i64>) -> Place {
+    let (incident, target, runbook) = ("INC-9".to_owned(), target.to_owned(), runbook.to_owned());
+    Place { incident, run: 1, runbook, target, began_at: at(began), ended_at: ended.map(at) }
+}
+
+/// Asks at minute 60 for the breaker of payments, for runbook `errors`.
+#[track_caller]
+fn rail(change: impl FnOnce(&mut Actions, &mut Automation, &mut Ledger), approved: bool) -> Rail {
+    let mut actions = Actions { dry_run: false, allow: vec!["circuit-breaker/*".to_owned()], ..Actions::default() };
+    let (mut automation, mut ledger) = (automation(), Ledger::default());
+    change(&mut actions, &mut automation, &mut ledger);
+    let target = breaker().1;
+    let asked = Asked { actions: &actions, runbook: "errors", automation: &automation, target: &target, approved };
+    check(asked, &ledger, at(60))
+}
+
+const GO: Rail = Rail::Go { dry_run: false };
+
+#[track_caller]
+fn refused(verdict: &Rail, because: &str) {
+    assert!(matches!(verdict, Rail::No(why) if why.contains(because)), "{verdict:?}");
+}
+
+#[test]
+fn nothing_in_the_way_lets_it_go() {
+    assert_eq!(rail(|_, _, _| {}, false), GO);
+}
+
+#[test]
+fn what_is_not_on_the_allow_list_is_refused_also_in_dry_run() {
+    for allow in [vec![], vec!["circuit-breaker/pay"], vec!["lambda/*"]] {
+        let allow: Vec<String> = allow.into_iter().map(str::to_owned).collect();
+        refused(&rail(|actions, _, _| (actions.allow, actions.dry_run) = (allow, true), true), "allow-list");
+    }
+}
+
+#[test]
+fn a_target_is_in_one_hand_at_a_time() {
+    let held = place("circuit-breaker/payment", "other", 0, None);
+    refused(&rail(|_, _, ledger| ledger.places.push(held), true), "has circuit-breaker/payment to itself");
+    let elsewhere = place("circuit-breaker/model", "other", 0, None);
+    assert_eq!(rail(|_, _, ledger| ledger.places.push(elsewhere), false), GO);
+}
+
+#[test]
+fn a_runbook_changes_so_many_targets_at_a_time() {
+    let one = |_: &mut Actions, automation: &mut Automation, ledger: &mut Ledger| {
+        automation.max_targets = 1;
+        ledger.places.push(place("circuit-breaker/model", "errors", 0, None));
+    };
+    refused(&rail(one, true), "of at most 1 at a time");
+}
+
+#[test]
+fn a_target_cools_down() {
+    let ended = |minute| {
+        move |_: &mut Actions, _: &mut Automation, ledger: &mut Ledger| {
+            ledger.places.push(place("circuit-breaker/payment", "errors", 0, Some(minute)));
+        }
+    };
+    refused(&rail(ended(31), false), "until 29 min ago, and leaves it alone for 30 min");
+    assert_eq!(rail(ended(30), false), GO);
+}
+
+#[test]
+fn so_many_begin_within_an_hour() {
+    let begun = |own: u32, all: u32| {
+        move |actions: &mut Actions, automation: &mut Automation, ledger: &mut Ledger| {
+            (automation.max_per_hour, actions.max_per_hour) = (own, all);
+            // Two within the hour, of which one is of another runbook; one is older.
+            ledger.places.push(place("circuit-breaker/a", "errors", 0, Some(1)));
+            ledger.places.push(place("circuit-breaker/b", "errors", 1, Some(2)));
+            ledger.places.push(place("circuit-breaker/c", "other", 2, Some(3)));
+        }
+    };
+    refused(&rail(begun(1, 10), true), "runbook errors has begun 1 actions within an hour");
+    refused(&rail(begun(10, 2), true), "2 actions were begun within an hour");
+    assert_eq!(rail(begun(2, 3), false), GO);
+}
+
+#[test]
+fn who_must_agree_is_asked_unless_nothing_would_be_changed() {
+    let approval = Approval { team: "database".to_owned(), expires_seconds: 60 };
+    let asks =
+        |_: &mut Actions, automation: &mut Automation, _: &mut Ledger| automation.approval = Some(approval.clone());
+    assert!(matches!(rail(asks, false), Rail::Ask { approval: asked, .. } if asked == approval));
+    assert_eq!(rail(asks, true), GO);
+    let dry = |actions: &mut Actions, automation: &mut Automation, ledger: &mut Ledger| {
+        asks(actions, automation, ledger);
+        automation.dry_run = true;
+    };
+    assert_eq!(rail(dry, false), Rail::Go { dry_run: true });
+    assert_eq!(rail(|actions, _, _| actions.dry_run = true, false), Rail::Go { dry_run: true });
+}
+
+#[test]
+fn a_runbook_that_failed_too_often_asks_again() {
+    let failed = |times: u32| {
+        move |_: &mut Actions, automation: &mut Automation, ledger: &mut Ledger| {
+            automation.ask_after_failures = 2;
+            ledger.failures.insert("errors".to_owned(), times);
+        }
+    };
+    assert_eq!(rail(failed(1), false), GO);
+    assert!(matches!(rail(failed(2), false), Rail::Ask { why, .. } if why.contains("the last 2 runs")));
+    assert_eq!(rail(failed(2), true), GO);
+}
+
+#[test]
+fn the_ledger_forgets_what_is_a_day_old_and_counts_failures_in_a_row() {
+    let mut ledger = Ledger::default();
+    ledger.begin(place("circuit-breaker/a", "errors", 0, None));
+    ledger.begin(Place { run: 2, ..place("circuit-breaker/b", "errors", 0, None) });
+    ledger.end("INC-9", 1, at(1));
+    ledger.begin(place("circuit-breaker/c", "errors", 24 * 60 + 1, None));
+    let targets: Vec<&str> = ledger.places.iter().map(|place| place.target.as_str()).collect();
+    assert_eq!(targets, ["circuit-breaker/b", "circuit-breaker/c"], "what goes on is not forgotten");
+    ledger.count("errors", false);
+    ledger.count("errors", false);
+    assert_eq!(ledger.failures["errors"], 2);
+    ledger.count("errors", true);
+    assert!(ledger.failures.is_empty());
+}

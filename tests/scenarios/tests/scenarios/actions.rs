@@ -1,0 +1,383 @@
+//! What is done by itself: from a breach to an action that is verified and undone, and every rail in its way.
+
+use monitoring_core::action::RunState;
+use monitoring_core::catalogue::{Approval, Automation};
+use monitoring_core::incident::IncidentId;
+use scenarios::senders::{buttons, press};
+use scenarios::sweep::Step::{At, Command, Fires, Meanwhile, Recovers, Tick};
+use scenarios::sweep::{Step, Story, sweep};
+use scenarios::{Fault, Invocation, Kind, Options, ToSpan, World, after, before, every, messages};
+use serde_json::{Value, json};
+
+const BREAKER: &str = "/ai-nutritionist/circuit-breaker/model";
+const STOP: &str = "/ai-nutritionist/actions/stop";
+const RUNBOOK: &str = "lambda-timeout";
+
+/// What the breaker of the model is, as the application sees it.
+fn breaker(world: &World) -> Value {
+    let value = world.targets.parameter(BREAKER).unwrap();
+    value.map_or(Value::Null, |value| serde_json::from_str(&value).unwrap())
+}
+
+fn state(world: &World) -> Value {
+    breaker(world)["state"].clone()
+}
+
+/// A function comes close to its time limit.
+async fn slow(world: &World) -> IncidentId {
+    let touched = world.alert(&world.fires("lambda-throttles", "warning", world.now())).await;
+    IncidentId::parse(&touched[0].id).unwrap()
+}
+
+async fn recovered(world: &World) {
+    world.alert(&world.recovers("lambda-throttles", world.now())).await;
+}
+
+/// How the runs of an incident stand: `1 Kept`.
+async fn runs(world: &World, id: &IncidentId) -> Vec<String> {
+    world.incident(id).await.runs.iter().map(|run| format!("{} {:?}", run.number, run.state)).collect()
+}
+
+async fn the_run(world: &World, id: &IncidentId) -> RunState {
+    world.incident(id).await.runs[0].state
+}
+
+/// The calls that have changed something, in order.
+fn changes(world: &World) -> Vec<(String, Value)> {
+    world.targets.carried_out()
+}
+
+fn with(change: impl FnOnce(&mut Automation)) -> Options {
+    let mut options = Options::default();
+    let runbook = options.catalogue.runbooks.get_mut(RUNBOOK).unwrap();
+    change(runbook.automation.as_mut().expect("the runbook acts"));
+    options
+}
+
+#[tokio::test]
+async fn a_breaker_is_opened_probed_verified_and_closed() {
+    let world = World::new().await;
+    let id = slow(&world).await;
+    assert_eq!(state(&world), "open");
+    assert_eq!(breaker(&world)["by"], json!(format!("{id}/1")));
+    assert_eq!(runs(&world, &id).await, ["1 Watching"]);
+
+    world.wait(4.minutes()).await;
+    assert_eq!(state(&world), "open");
+    world.wait(1.minute()).await;
+    assert_eq!((state(&world), breaker(&world)["probe_percent"].clone()), (json!("half-open"), json!(10)));
+
+    world.advance(1.minute());
+    recovered(&world).await;
+    assert_eq!(state(&world), "closed");
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Undone }"]);
+    // As Parameter Store takes them: the API reference of `PutParameter`.
+    let put = |value: &str| {
+        let request = json!({ "Name": BREAKER, "Value": value, "Type": "String", "Overwrite": true });
+        ("PutParameter".to_owned(), request)
+    };
+    let set = |rest: &str| put(&format!(r#"{{{rest},"since":"2026-11-23T12:00:00Z","by":"{id}/1"}}"#));
+    let expected =
+        [set(r#""state":"open""#), set(r#""state":"half-open","probe_percent":10"#), set(r#""state":"closed""#)];
+    assert_eq!(changes(&world), expected);
+}
+
+#[tokio::test]
+async fn pages_go_out_before_anything_is_done() {
+    let world = World::new().await;
+    slow(&world).await;
+    let calls: Vec<String> = world.calls.seen().into_iter().map(|call| call.operation).collect();
+    let page = calls.iter().position(|call| call == "notify-email").unwrap();
+    let look = calls.iter().position(|call| call == "actions/look").unwrap();
+    assert!(page < look, "{calls:?}");
+    assert_eq!(world.pages(), ["0:00 email SEV3", "0:00 slack SEV3"]);
+}
+
+#[tokio::test]
+async fn a_page_that_no_receiver_takes_does_not_keep_the_action_waiting() {
+    let world = World::new().await;
+    world.slack.network.down();
+    slow(&world).await;
+    assert_eq!(state(&world), "open");
+}
+
+#[tokio::test]
+async fn what_does_not_help_is_undone_and_escalated() {
+    let world = World::new().await;
+    let id = slow(&world).await;
+    world.wait(9.minutes()).await;
+    assert_eq!((state(&world), world.pages().len()), (json!("half-open"), 2));
+    world.wait(1.minute()).await;
+    assert_eq!(state(&world), "closed");
+    assert_eq!(world.pages()[2..], ["0:10 email SEV3", "0:10 slack SEV3"]);
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Undone }"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_exactly_what_it_would_call() {
+    let mut options = Options::default();
+    options.catalogue.actions.dry_run = true;
+    let world = World::with(options).await;
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: DryRun }"]);
+    assert_eq!(changes(&world), []);
+    let would = format!(
+        r#"would call ssm:PutParameter {BREAKER} = {{"state":"open","since":"2026-11-23T12:00:00Z","by":"{id}/1"}}"#
+    );
+    let journal = serde_json::to_string(&world.facts(&id).await).unwrap();
+    assert!(journal.contains(r#"{\"state\":\"open\""#), "{journal}");
+    let told = world.slack.received();
+    let quoted = serde_json::to_string(&would).unwrap();
+    assert!(told.iter().any(|message| message.text.contains("dry-run")), "{quoted}: {told:?}");
+}
+
+#[tokio::test]
+async fn whoever_agrees_in_time_begins_it() {
+    let approval = Approval { team: "database".to_owned(), expires_seconds: 900 };
+    let world = World::with(with(|automation| automation.approval = Some(approval))).await;
+    let id = slow(&world).await;
+    assert_eq!((state(&world), runs(&world, &id).await), (Value::Null, vec!["1 Proposed".to_owned()]));
+    world.advance(14.minutes());
+    let agree = json!({ "command": "approve", "incident_id": id, "run": 1, "by": "bob", "once": "slack:0f3a" });
+    world.send(agree.clone()).await.answered();
+    assert_eq!(state(&world), "open");
+
+    // The same press, overheard and sent again after it was undone.
+    world.send(json!({ "command": "undo", "incident_id": id, "run": 1, "by": "bob" })).await.answered();
+    assert_eq!(state(&world), "closed");
+    world.send(agree).await.answered();
+    assert_eq!(state(&world), "closed");
+}
+
+#[tokio::test]
+async fn consent_by_a_button_is_signed_and_counts_once() {
+    let approval = Approval { team: "database".to_owned(), expires_seconds: 900 };
+    let options = Options { buttons: true, ..with(|automation| automation.approval = Some(approval)) };
+    let world = World::with(options).await;
+    let id = slow(&world).await;
+    let asked = world.slack.accepted(Kind::Update);
+    let message: Value = serde_json::from_str(&asked.last().unwrap().text).unwrap();
+    assert_eq!(buttons(&message, &id), ["approve_1", "acknowledge", "resolve", "silence_1h"]);
+
+    let mut forged = press("approve_1", id.as_str(), "mallory", world.now(), 1);
+    forged.body.extend(b"&x=y");
+    assert!(world.interact(&forged).await.1.is_none());
+    let late = press("approve_1", id.as_str(), "bob", world.now() - 6.minutes(), 1);
+    assert!(world.interact(&late).await.1.is_none());
+    assert_eq!(state(&world), Value::Null);
+
+    let pressed = press("approve_1", id.as_str(), "bob", world.now(), 1);
+    world.interact(&pressed).await.1.unwrap().answered();
+    assert_eq!(state(&world), "open");
+    let agreed = world.facts(&id).await;
+    assert!(format!("{agreed:?}").contains(r#"Approved { by: "bob""#), "{agreed:?}");
+}
+
+#[tokio::test]
+async fn consent_expires() {
+    let approval = Approval { team: "database".to_owned(), expires_seconds: 900 };
+    let world = World::with(with(|automation| automation.approval = Some(approval))).await;
+    let id = slow(&world).await;
+    world.wait(15.minutes()).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Expired }"]);
+    let answer = world.send(json!({ "command": "approve", "incident_id": id, "run": 1, "by": "bob" })).await.answered();
+    assert_eq!(answer.incidents[0].reasons, ["action 1 waits for nobody's consent"]);
+    assert_eq!(changes(&world), []);
+}
+
+#[tokio::test]
+async fn a_kill_switch_that_is_set_between_plan_and_call_stops_it() {
+    let world = World::new().await;
+    world.outside.before_run(|targets| {
+        targets.put_parameter(STOP, r#"{"by":"ana","why":"it does harm"}"#).unwrap();
+    });
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Stopped }"]);
+    assert_eq!((state(&world), changes(&world)), (Value::Null, vec![]));
+    let effects = world.effects(&id).await;
+    assert!(world.said(&id, 4).await.contains("stopped by ana: it does harm"), "{effects:?}");
+}
+
+#[tokio::test]
+async fn a_kill_switch_that_cannot_be_read_stops_it_too() {
+    let world = World::new().await;
+    world.aws.arm(every().about("actions/stop"), Fault::Answer(400, r#"{"__type":"AccessDeniedException"}"#));
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Failed }"]);
+    assert_eq!(changes(&world), []);
+}
+
+#[tokio::test]
+async fn a_target_that_was_changed_between_plan_and_call_is_left_alone() {
+    let world = World::new().await;
+    let theirs = r#"{"state":"half-open","probe_percent":50,"since":"2026-11-23T11:59:00Z","by":"ana"}"#;
+    world.outside.before_run(move |targets| targets.put_parameter(BREAKER, theirs).unwrap());
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Left }"]);
+    assert_eq!((changes(&world), breaker(&world)["by"].clone()), (vec![], json!("ana")));
+}
+
+#[tokio::test]
+async fn what_somebody_changed_since_is_not_undone() {
+    let world = World::new().await;
+    let id = slow(&world).await;
+    let theirs = r#"{"state":"open","since":"2026-11-23T12:01:00Z","by":"ana"}"#;
+    world.targets.put_parameter(BREAKER, theirs).unwrap();
+    recovered(&world).await;
+    assert_eq!(breaker(&world)["by"], "ana");
+    assert_eq!(the_run(&world, &id).await, RunState::Ended { end: monitoring_core::action::RunEnd::Left });
+}
+
+#[tokio::test]
+async fn a_refusal_ends_it_and_throttling_is_waited_out() {
+    let world = World::new().await;
+    world.aws.arm(every().of("PutParameter"), Fault::Answer(400, r#"{"__type":"AccessDeniedException"}"#));
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Failed }"]);
+
+    let world = World::new().await;
+    world.aws.arm(before(1).of("PutParameter"), Fault::Answer(400, r#"{"__type":"ThrottlingException"}"#));
+    let id = slow(&world).await;
+    assert_eq!((state(&world), runs(&world, &id).await), (Value::Null, vec!["1 Acting".to_owned()]));
+    world.wait(1.minute()).await;
+    assert_eq!((state(&world), runs(&world, &id).await), (json!("open"), vec!["1 Watching".to_owned()]));
+}
+
+#[tokio::test]
+async fn an_action_that_could_not_be_done_for_five_minutes_is_not_done_any_more() {
+    let world = World::new().await;
+    world.aws.arm(every().of("PutParameter"), Fault::Drop);
+    let id = slow(&world).await;
+    world.wait(7.minutes()).await;
+    let before_up = changes(&world).len();
+    world.aws.up();
+    world.wait(3.minutes()).await;
+    assert!(matches!(the_run(&world, &id).await, RunState::Ended { .. }));
+    // It may have been done: what is looked at to undo it says that it was not.
+    assert_eq!((state(&world), changes(&world).len()), (Value::Null, before_up));
+}
+
+#[tokio::test]
+async fn an_action_that_is_asked_for_fifty_times_in_a_minute_is_done_once() {
+    let mut options = Options::default();
+    options.catalogue = messages::catalogue_of_groups(options.catalogue, 50);
+    options.catalogue.noise.storm.incidents = 1000;
+    let world = World::with(options).await;
+    for number in 0..50 {
+        world.publish(&world.fires(&format!("rule-{number:03}"), "warning", world.now()));
+    }
+    for invocation in world.deliver().await {
+        assert!(matches!(invocation, Invocation::Answered(_)), "{invocation:?}");
+    }
+    world.tick().await;
+    assert_eq!(changes(&world).len(), 1);
+    let incidents = world.incidents().await;
+    let begun = incidents.iter().flat_map(|incident| &incident.runs).filter(|run| run.is_live()).count();
+    assert_eq!((incidents.len(), begun), (50, 1));
+}
+
+#[tokio::test]
+async fn an_action_is_not_repeated_within_its_cooldown() {
+    let world = World::new().await;
+    slow(&world).await;
+    world.advance(2.minutes());
+    recovered(&world).await;
+    world.wait(5.minutes()).await;
+    let again = slow(&world).await;
+    assert_eq!(runs(&world, &again).await, ["1 Ended { end: Refused }"]);
+    // Over an hour later, when the group does not count as flapping.
+    world.advance(70.minutes());
+    recovered(&world).await;
+    world.wait(1.minute()).await;
+    let third = slow(&world).await;
+    assert_eq!((state(&world), runs(&world, &third).await), (json!("open"), vec!["1 Watching".to_owned()]));
+}
+
+#[tokio::test]
+async fn after_two_runs_without_help_it_asks() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        slow(&world).await;
+        world.wait(11.minutes()).await;
+        recovered(&world).await;
+        world.wait(35.minutes()).await;
+    }
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Proposed"]);
+}
+
+#[tokio::test]
+async fn what_died_after_the_call_is_found_done_and_called_once() {
+    let world = World::new().await;
+    world.calls.arm(after(1).of("actions/run"), Fault::Crash);
+    world.publish(&world.fires("lambda-throttles", "warning", world.now()));
+    assert!(world.deliver().await.iter().any(Invocation::crashed));
+    let id = world.the_incident().await.id;
+    assert_eq!((state(&world), runs(&world, &id).await), (json!("open"), vec!["1 Acting".to_owned()]));
+    world.wait(4.minutes()).await;
+    assert_eq!(runs(&world, &id).await, ["1 Watching"]);
+    assert_eq!(changes(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_can_have_it_call_what_is_not_allowed() {
+    let world = World::new().await;
+    let actor = world.actor();
+    let call = |name: &str| {
+        let call = json!({ "operation": "ssm:PutParameter", "name": name, "value": "x" });
+        let condition = json!({ "only_if": "parameter", "values": [null] });
+        json!({ "request": "run", "key": "k", "calls": [{ "call": call, "condition": condition }] })
+    };
+    for name in ["/ai-nutritionist/SLACK_BOT_TOKEN", "/ai-nutritionist/circuit-breaker/unknown", STOP] {
+        let answer = serde_json::to_value(actor.handle_event(call(name)).await).unwrap();
+        assert_eq!((answer["answer"].clone(), answer["untouched"].clone()), (json!("failed"), json!(true)), "{name}");
+    }
+    let answer = serde_json::to_value(actor.handle_event(json!({ "request": "reboot" })).await).unwrap();
+    assert_eq!(answer["answer"], "failed");
+    assert_eq!(changes(&world), []);
+}
+
+const THROTTLED: Step = Fires("lambda-throttles", "warning");
+
+fn story(name: &'static str, steps: &'static [Step]) -> Story {
+    Story { name, options: Options::default, steps }
+}
+
+#[tokio::test]
+async fn wherever_it_dies_the_breaker_is_opened_and_closed() {
+    const STEPS: &[Step] =
+        &[THROTTLED, At(5), Tick, At(9), Recovers("lambda-throttles"), At(14), Tick, Meanwhile(closed)];
+    // Whoever dies is late, and must not be too late to have helped.
+    let options = || with(|automation| automation.actions[0].verify_seconds = 3600);
+    sweep(Story { options, ..story("an action helps", STEPS) }).await;
+}
+
+#[tokio::test]
+async fn wherever_it_dies_what_did_not_help_is_undone() {
+    const STEPS: &[Step] =
+        &[THROTTLED, At(11), Tick, At(16), Tick, Command("acknowledge", "lambda"), Meanwhile(closed)];
+    sweep(story("an action does not help", STEPS)).await;
+}
+
+/// At the end the breaker is as it was, and no call was made that changes nothing.
+fn closed(world: &World) {
+    assert_eq!(state(world), "closed");
+    let mut states: Vec<String> = changes(world)
+        .iter()
+        .map(|(_, request)| {
+            serde_json::from_str::<Value>(request["Value"].as_str().unwrap()).unwrap()["state"].to_string()
+        })
+        .collect();
+    let count = states.len();
+    states.dedup();
+    assert_eq!(states.len(), count, "no call was made twice: {states:?}");
+}
+
+#[tokio::test]
+async fn people_hear_what_was_done_and_what_came_of_it() {
+    let world = World::new().await;
+    slow(&world).await;
+    recovered(&world).await;
+    let updates: Vec<String> = world.slack.accepted(Kind::Update).into_iter().map(|message| message.text).collect();
+    assert!(updates[0].contains("circuit_breaker on circuit-breaker/model was done"), "{updates:?}");
+}
