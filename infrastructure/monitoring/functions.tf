@@ -70,6 +70,21 @@ locals {
       reserved       = null
       retention_days = max(365, var.log_retention_days)
     }
+
+    # Asked by incident-response when an incident ends, and by hand.
+    post-mortem = {
+      name           = "post-mortem"
+      role           = "post-mortem-role"
+      description    = "Writes the post-mortem of an incident from its journal."
+      memory         = 256
+      timeout        = 30
+      schedules      = {}
+      secrets        = []
+      encrypted      = ["dynamodb"]
+      environment    = {}
+      reserved       = null
+      retention_days = var.log_retention_days
+    }
   }
 
   # Behind a function URL. Apart from the others, because incident-response is told its address.

@@ -46,6 +46,14 @@ locals {
     )
   }
 
+  # Functions that others ask: by the alias by which they were called themselves, or without one when called by hand.
+  invocable = {
+    for function in ["incident-response", "post-mortem"] : function => [
+      for qualifier in ["", ":live"] :
+      "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.service}-${function}${local.suffix}${qualifier}"
+    ]
+  }
+
   permissions = {
     monitoring = [for statement in [
       {
@@ -163,6 +171,12 @@ locals {
         resources = [for topic in local.notify_topics : local.topic_arn[topic]]
         condition = null
       } : null,
+      {
+        sid       = "PostMortems"
+        actions   = ["lambda:InvokeFunction"]
+        resources = local.invocable["post-mortem"]
+        condition = null
+      },
       local.sends_sms ? {
         sid = "SmsLimits"
         # Settings of the account.
@@ -187,6 +201,39 @@ locals {
         condition = null
       } : null,
     ] : statement if statement != null]
+
+    post-mortem = [
+      {
+        sid       = "Incidents"
+        actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
+        resources = [local.table_arn["incidents"]]
+        condition = null
+      },
+      {
+        sid       = "IncidentsIndex"
+        actions   = ["dynamodb:Query"]
+        resources = ["${local.table_arn["incidents"]}/index/by-state"]
+        condition = null
+      },
+      {
+        sid       = "Journal"
+        actions   = ["dynamodb:Query"]
+        resources = [local.table_arn["incident-journal"]]
+        condition = null
+      },
+      {
+        sid       = "Documents"
+        actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        resources = [local.table_arn["postmortems"]]
+        condition = null
+      },
+      {
+        sid       = "Answers"
+        actions   = ["lambda:InvokeFunction"]
+        resources = local.invocable["incident-response"]
+        condition = null
+      },
+    ]
 
     interactions = [
       {

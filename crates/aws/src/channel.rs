@@ -15,7 +15,7 @@ use monitoring_core::message::{Notice, text};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::http::{Answer, Http, HttpError, causes};
-use crate::outside::{Outside, Publication};
+use crate::outside::{Outside, Publication, PublishError};
 use crate::secrets::{SecretError, Secrets, Settings};
 
 /// One attempt ends within this time, reloaded secrets and several requests included. A claim must last longer.
@@ -167,9 +167,7 @@ async fn publish<P: Outside>(
 
 async fn publish_to<P: Outside>(outside: &P, topic: &str, publication: &Publication) -> Result<(), DeliveryError> {
     outside.publish(topic, publication).await.map_err(|error| {
-        let kind =
-            if error.retryable { DeliveryErrorKind::Retry { after: None } } else { DeliveryErrorKind::Permanent };
-        DeliveryError { kind, reason: bounded(&format!("topic {topic}: {}", error.reason), MAX_REASON_BYTES) }
+        DeliveryError::from(PublishError { reason: format!("topic {topic}: {}", error.reason), ..error })
     })
 }
 
@@ -229,6 +227,14 @@ impl DeliveryError {
     fn from_http(receiver: &str, error: &HttpError) -> Self {
         let reason = format!("{receiver}: {}", causes(error));
         if error.is_retryable() { Self::retry(None, &reason) } else { Self::permanent(&reason) }
+    }
+}
+
+impl From<PublishError> for DeliveryError {
+    fn from(error: PublishError) -> Self {
+        let kind =
+            if error.retryable { DeliveryErrorKind::Retry { after: None } } else { DeliveryErrorKind::Permanent };
+        Self { kind, reason: bounded(&error.reason, MAX_REASON_BYTES) }
     }
 }
 

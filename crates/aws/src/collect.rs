@@ -7,6 +7,7 @@
 mod cloudwatch;
 mod cost;
 pub(crate) mod failure;
+mod invoke;
 mod logs;
 mod sns;
 
@@ -18,6 +19,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use jiff::Timestamp;
 use monitoring_core::catalogue::{Source, environment_suffix};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::actions::{ActionsFunction, Answer, Request};
@@ -69,13 +71,16 @@ pub struct Aws {
     config: SdkConfig,
     store: Store,
     topic_arn_prefix: String,
-    topic_suffix: String,
+    suffix: String,
+    function_prefix: String,
+    alias: Option<String>,
     pace: Pace,
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     cost: OnceLock<aws_sdk_costexplorer::Client>,
     actions: ActionsFunction,
     sns: OnceLock<aws_sdk_sns::Client>,
+    lambda: OnceLock<aws_sdk_lambda::Client>,
 }
 
 impl Aws {
@@ -86,13 +91,16 @@ impl Aws {
             config,
             store,
             topic_arn_prefix: format!("{topic_arn_prefix}{service}-"),
-            topic_suffix: environment_suffix(environment),
+            suffix: environment_suffix(environment),
+            function_prefix: format!("{service}-"),
+            alias: None,
             pace: Pace::default(),
             actions: ActionsFunction::new(format!("{service}-actions{}", environment_suffix(environment))),
             cloudwatch: OnceLock::new(),
             logs: OnceLock::new(),
             cost: OnceLock::new(),
             sns: OnceLock::new(),
+            lambda: OnceLock::new(),
         }
     }
 
@@ -102,6 +110,13 @@ impl Aws {
         if let Some(name) = name {
             self.actions = ActionsFunction::new(name.to_owned());
         }
+        self
+    }
+
+    /// Asks the other functions by this alias, such as `live`; without one for their latest version.
+    #[must_use]
+    pub fn with_alias(mut self, alias: Option<String>) -> Self {
+        self.alias = alias;
         self
     }
 
@@ -147,8 +162,15 @@ impl Aws {
         })
     }
 
+    fn lambda(&self) -> &aws_sdk_lambda::Client {
+        self.lambda.get_or_init(|| {
+            let config = aws_sdk_lambda::config::Builder::from(&self.config).retry_config(RetryConfig::disabled());
+            aws_sdk_lambda::Client::from_conf(config.build())
+        })
+    }
+
     fn topic_arn(&self, topic: &str) -> String {
-        format!("{}{topic}{}", self.topic_arn_prefix, self.topic_suffix)
+        format!("{}{topic}{}", self.topic_arn_prefix, self.suffix)
     }
 
     /// The configured time-outs, but for how long an answer may take.
@@ -210,6 +232,11 @@ impl Outside for Aws {
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         sns::publish(self.sns(), &self.topic_arn(topic), publication).await
+    }
+
+    async fn invoke(&self, function: &str, event: &Value) -> Result<(), PublishError> {
+        let name = format!("{}{function}{}", self.function_prefix, self.suffix);
+        invoke::invoke(self.lambda(), &name, self.alias.as_deref(), event).await
     }
 
     async fn check_topic(&self, topic: &str, sms: bool) -> Result<Vec<String>, String> {

@@ -96,7 +96,8 @@ impl Function {
         Actor::new(self.config.clone(), self.catalogue.clone(), self.environment.clone())
     }
 
-    /// AWS. The function's own ARN tells partition, region and account of the topics.
+    /// AWS. The function's own ARN tells partition, region and account of the topics, and the alias by which it was called, by
+    /// which it calls the others.
     pub fn aws(&self, function_arn: &str) -> Aws {
         Aws::new(
             self.config.clone(),
@@ -106,6 +107,7 @@ impl Function {
             &topic_arn_prefix(function_arn),
         )
         .with_actions_function(self.settings.get("ACTIONS_FUNCTION"))
+        .with_alias(alias(function_arn))
     }
 
     /// The alert about a catalogue that could not be read.
@@ -147,6 +149,11 @@ fn topic_arn_prefix(function_arn: &str) -> String {
     format!("arn:{partition}:sns:{region}:{account}:")
 }
 
+/// `live` of `arn:aws:lambda:us-east-1:123456789012:function:name:live`.
+fn alias(function_arn: &str) -> Option<String> {
+    function_arn.split(':').nth(7).filter(|alias| !alias.is_empty()).map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +165,17 @@ mod tests {
             ("arn:aws-cn:lambda:cn-north-1:123456789012:function:f", "arn:aws-cn:sns:cn-north-1:123456789012:"),
         ] {
             assert_eq!(topic_arn_prefix(function), expected);
+        }
+    }
+
+    #[test]
+    fn a_function_calls_the_others_as_it_was_called() {
+        for (function, expected) in [
+            ("arn:aws:lambda:eu-west-1:123456789012:function:f:live", Some("live")),
+            ("arn:aws:lambda:eu-west-1:123456789012:function:f", None),
+            ("", None),
+        ] {
+            assert_eq!(alias(function).as_deref(), expected, "{function}");
         }
     }
 

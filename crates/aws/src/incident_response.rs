@@ -129,6 +129,7 @@ impl<O: Outside> Responder<O> {
                 let daily: BoxFuture<'_, Response> = Box::pin(self.daily(now));
                 Ok(daily.await)
             }
+            Incoming::Answer { incident, event } => self.answer(&incident, *event, now).await,
             Incoming::Command(command) => self.command(command, now).await,
             Incoming::Silence(request) => self.silence(request, now).await,
             Incoming::BadCommand(reason) => Err(HandleError::Refused(reason)),
@@ -315,6 +316,19 @@ impl<O: Outside> Responder<O> {
                 Ok(None)
             }
         }
+    }
+
+    /// Takes in what a function did that an effect asked.
+    async fn answer(&self, id: &IncidentId, event: Event, now: Timestamp) -> Result<Response, HandleError> {
+        let Some(decided) = self.decide_and_commit(Target::Incident(id), &[event], now).await? else {
+            return Err(HandleError::Refused(format!("there is no incident {id}")));
+        };
+        if decided.changed {
+            self.perform_logged(id, now).await;
+        }
+        let mut response = Response::default();
+        merge(&mut response.incidents, decided);
+        Ok(response)
     }
 
     async fn command(&self, command: Command, now: Timestamp) -> Result<Response, HandleError> {

@@ -17,6 +17,8 @@ pub mod incident_response;
 
 pub mod monitoring;
 
+pub mod post_mortem;
+
 pub mod interactions;
 
 pub mod collect;

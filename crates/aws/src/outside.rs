@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use monitoring_core::catalogue::Source;
 use monitoring_core::cycle::Need;
 use monitoring_core::metric::{Dimensions, Series};
+use serde_json::Value;
 
 use crate::actions;
 
@@ -20,13 +21,13 @@ pub struct Publication {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// Why a message was not accepted.
+/// Why a topic or a function did not accept a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct PublishError {
     /// Whether the same message may be accepted later.
     pub retryable: bool,
-    /// What the topic said.
+    /// What it said.
     pub reason: String,
 }
 
@@ -96,6 +97,10 @@ pub trait Outside: Send + Sync {
 
     /// The states of the `CloudWatch` alarms whose names begin with the prefix.
     fn alarms(&self, prefix: &str) -> impl Future<Output = Result<Vec<AlarmState>, String>> + Send;
+
+    /// Has another function of the suite take an event in, named without the service's prefix: `post-mortem`. Accepted is not
+    /// done: what comes of it returns as an event.
+    fn invoke(&self, function: &str, event: &Value) -> impl Future<Output = Result<(), PublishError>> + Send;
 
     /// Publishes to a topic, named without the service's prefix: `alerts`, `notify-email`.
     fn publish(&self, topic: &str, publication: &Publication) -> impl Future<Output = Result<(), PublishError>> + Send;

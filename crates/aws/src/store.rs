@@ -8,6 +8,7 @@ mod alerts;
 mod cache;
 mod effects;
 mod incidents;
+mod post_mortems;
 mod silences;
 mod windows;
 
@@ -22,6 +23,7 @@ use monitoring_core::incident::IncidentId;
 
 pub use effects::{Claim, Ended, Finish, PendingEffect};
 pub use incidents::{Commit, JournalItem};
+pub use post_mortems::Listed;
 pub use silences::SilenceUse;
 
 /// How many partitions an index of due work or of incidents by state has, so that no single one becomes hot.
@@ -87,6 +89,7 @@ pub struct Store {
     journal: String,
     alerts: String,
     metrics: String,
+    post_mortems: String,
 }
 
 impl Store {
@@ -100,6 +103,7 @@ impl Store {
             journal: table("incident-journal"),
             alerts: table("monitoring-alerts"),
             metrics: table("monitoring-metrics"),
+            post_mortems: table("postmortems"),
         }
     }
 }

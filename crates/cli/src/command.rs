@@ -20,6 +20,7 @@ use crate::incidents::IncidentsArgs;
 use crate::invoke::InvokeArgs;
 use crate::local::LocalArgs;
 use crate::oncall::OncallArgs;
+use crate::post_mortems::PostMortemsArgs;
 use crate::rule_test::TestArgs;
 use crate::silences::SilencesArgs;
 
@@ -71,6 +72,8 @@ enum Command {
     Incidents(IncidentsArgs),
     /// Automated actions: plan, list, agree, undo, stop
     Actions(ActionsArgs),
+    /// Read post-mortems, write in them, approve them
+    PostMortems(PostMortemsArgs),
     /// Tell why somebody was paged, or why not
     Explain(ExplainArgs),
     /// Look at the messages that could not be handled, and have them tried again
@@ -159,6 +162,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Explain(args) => Box::pin(crate::explain::run(args, cli.json)).await,
         Command::Dlq(args) => Box::pin(crate::dlq::run(args, cli.json)).await,
         Command::Silences(args) => Box::pin(crate::silences::run(args, cli.json)).await,
+        Command::PostMortems(args) => Box::pin(crate::post_mortems::run(args, cli.json)).await,
         Command::Incidents(args) => Box::pin(crate::incidents::run(args, cli.json)).await,
         Command::Oncall(args) => crate::oncall::run(&args, cli.json),
         Command::Catalogue(args) => crate::catalogue::command::run(&args, cli.json).map_err(Exit::usage),

@@ -9,6 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use monitoring_aws::actions::{Answer, KillSwitch, Request};
 use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
+use monitoring_aws::post_mortem::WriteError;
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use serde_json::Value;
@@ -183,6 +184,21 @@ impl Door {
         match self {
             Self::Local(local) => local.suite.kill_switch(),
             Self::Deployed(deployed) => deployed.kill_switch.clone(),
+        }
+    }
+
+    /// Gives an event to the post-mortem function and returns its answer. What it refuses is an [`Exit`].
+    pub async fn post_mortem(&mut self, event: &Value) -> Result<Value, Exit> {
+        match self {
+            Self::Local(local) => {
+                let now = local.now;
+                let written = local.suite.write_post_mortem(event, now).await.map_err(|error| match error {
+                    WriteError::Refused(reason) => Exit::refused(reason),
+                    error => anyhow::Error::from(error).into(),
+                })?;
+                Ok(serde_json::to_value(written).context("cannot write the answer as JSON")?)
+            }
+            Self::Deployed(deployed) => deployed.invoke("post-mortem", event).await,
         }
     }
 

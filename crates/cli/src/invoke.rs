@@ -18,7 +18,7 @@ Examples:
   monitorctl invoke incident-response --payload '{\"Records\":[{\"Sns\":{\"Message\":\"{\\\"metric_name\\\":\\\"ErrorRate\\\",\\\"current_value\\\":15.0,\\\"threshold\\\":10.0}\"}}]}'
   monitorctl invoke ai-nutritionist-incident-response --payload @event.json --aws-profile production")]
 pub struct InvokeArgs {
-    /// `monitoring` or `incident-response`, or the deployed name
+    /// `monitoring`, `incident-response` or `post-mortem`, or the deployed name
     function: String,
     /// The event: JSON, or @FILE; for monitoring `{}` is enough
     #[arg(long, value_name = "JSON|@FILE")]
@@ -31,6 +31,7 @@ pub struct InvokeArgs {
 enum Function {
     Monitoring,
     IncidentResponse,
+    PostMortem,
 }
 
 /// Invokes the function and prints its answer, which is JSON either way.
@@ -56,6 +57,7 @@ pub async fn run(args: InvokeArgs, json: bool) -> Result<u8, Exit> {
 async fn answer(door: &mut Door, function: Function, event: &Value) -> Result<Value, Exit> {
     match (function, door) {
         (Function::IncidentResponse, door) => door.respond(event).await,
+        (Function::PostMortem, door) => door.post_mortem(event).await,
         (Function::Monitoring, Door::Deployed(deployed)) => deployed.invoke("comprehensive-monitoring", event).await,
         (Function::Monitoring, Door::Local(local)) => {
             let now = local.now;
@@ -76,7 +78,10 @@ fn function(name: &str) -> Result<Function, Exit> {
     match short {
         "monitoring" | "comprehensive-monitoring" => Ok(Function::Monitoring),
         "incident-response" => Ok(Function::IncidentResponse),
-        _ => Err(Exit::usage(anyhow!("there is no function {name}; there are monitoring and incident-response"))),
+        "post-mortem" => Ok(Function::PostMortem),
+        _ => Err(Exit::usage(anyhow!(
+            "there is no function {name}; there are monitoring, incident-response and post-mortem"
+        ))),
     }
 }
 

@@ -14,5 +14,6 @@ pub mod incidents;
 pub mod invoke;
 pub mod local;
 pub mod oncall;
+pub mod post_mortems;
 pub mod rule_test;
 pub mod silences;

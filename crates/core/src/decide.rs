@@ -8,11 +8,13 @@ mod commands;
 mod holds;
 mod notices;
 mod pages;
+mod post_mortem;
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::action::{Ledger, Look, Phase, PlannedCall};
 use crate::alert::{AlertChange, GroupKey, bounded, fnv1a, given};
@@ -51,6 +53,8 @@ pub enum Event {
     Looked(Looked),
     /// The calls of an action were made, or not.
     Ran(Ran),
+    /// The post-mortem function has written a document.
+    PostMortemWritten(PostMortemWritten),
 }
 
 impl Event {
@@ -128,6 +132,15 @@ pub struct DeliveryReport {
     pub result: Result<Option<SlackThread>, String>,
 }
 
+/// A post-mortem was written, or written anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostMortemWritten {
+    /// How many action items it asks for.
+    pub action_items: u32,
+    /// Titles of the teams that review it.
+    pub reviewers: Vec<String>,
+}
+
 /// Something to be done outside, recorded before it is attempted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
@@ -143,6 +156,7 @@ pub struct Effect {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "nearly every effect is a message")]
 pub enum EffectKind {
     /// Tell people.
     Notify {
@@ -167,6 +181,8 @@ pub enum EffectKind {
         /// In this order; the first that fails is the last.
         calls: Vec<PlannedCall>,
     },
+    /// Have the post-mortem function write a document.
+    WritePostMortem {},
 }
 
 impl Effect {
@@ -184,34 +200,40 @@ impl Effect {
     pub fn notice(&self) -> Option<(&str, &Notice)> {
         match &self.kind {
             EffectKind::Notify { channel, notice } => Some((channel, notice)),
-            EffectKind::Look { .. } | EffectKind::RunActions { .. } => None,
+            EffectKind::Look { .. } | EffectKind::RunActions { .. } | EffectKind::WritePostMortem {} => None,
         }
     }
 
-    /// What is done in order: the messages of one channel, the calls of one action.
+    /// The function that it asks for something, without the service's prefix, and the event for it.
+    pub fn request(&self, incident: &IncidentId) -> Option<(&'static str, Value)> {
+        match &self.kind {
+            EffectKind::WritePostMortem {} => Some(("post-mortem", json!({ "incident_id": incident }))),
+            EffectKind::Notify { .. } | EffectKind::Look { .. } | EffectKind::RunActions { .. } => None,
+        }
+    }
+
+    /// What is done in order: the messages of one channel, the calls of one action, what one function is asked for.
     pub fn lane(&self) -> String {
         match &self.kind {
             EffectKind::Notify { channel, .. } => channel.clone(),
             // No channel's name has a slash.
             EffectKind::Look { run, .. } | EffectKind::RunActions { run, .. } => format!("action/{run}"),
+            EffectKind::WritePostMortem {} => "function/post-mortem".to_owned(),
         }
     }
 
-    /// Whether a newer effect of the same lane makes this one pointless: an update that was never sent.
+    /// Whether a newer effect of the same lane makes this one pointless: an update that was never sent, or a document that
+    /// is asked for once more.
     pub fn is_superseded_by(&self, newer: &Self) -> bool {
-        if newer.number <= self.number {
-            return false;
-        }
-        match (&self.kind, &newer.kind) {
-            (
-                EffectKind::Notify { channel, notice },
-                EffectKind::Notify { channel: newer_channel, notice: newer_notice },
-            ) => {
-                let replaces = matches!(newer_notice.kind, NoticeKind::Update | NoticeKind::Resolved { .. });
-                channel == newer_channel && notice.kind == NoticeKind::Update && replaces
+        let replaces = match (&self.kind, &newer.kind) {
+            (EffectKind::Notify { notice, .. }, EffectKind::Notify { notice: newer, .. }) => {
+                notice.kind == NoticeKind::Update
+                    && matches!(newer.kind, NoticeKind::Update | NoticeKind::Resolved { .. })
             }
+            (EffectKind::WritePostMortem {}, EffectKind::WritePostMortem {}) => true,
             _ => false,
-        }
+        };
+        replaces && newer.number > self.number && self.lane() == newer.lane()
     }
 }
 
@@ -315,6 +337,7 @@ impl Deciding<'_> {
             Event::Delivery(report) => self.delivery(report),
             Event::Looked(looked) => self.looked(looked),
             Event::Ran(ran) => self.ran(ran),
+            Event::PostMortemWritten(written) => self.post_mortem_written(written),
         }
     }
 

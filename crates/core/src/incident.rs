@@ -163,6 +163,9 @@ pub struct Incident {
     /// Number of the next run.
     #[serde(default = "first")]
     pub next_run: u32,
+    /// When its post-mortem was written, since it was last resolved.
+    #[serde(default)]
+    pub post_mortem_at: Option<Timestamp>,
     /// Where the incident's message is, for each Slack channel that gave a receipt.
     pub threads: BTreeMap<String, SlackThread>,
     /// Number of the next journal entry.
@@ -309,6 +312,7 @@ impl Incident {
             unrecorded_key: None,
             runs: Vec::new(),
             next_run: first(),
+            post_mortem_at: None,
             threads: BTreeMap::new(),
             next_entry: 1,
             next_effect: 1,
@@ -397,6 +401,7 @@ impl Incident {
                 self.restart();
                 self.status = Status::Detected;
                 self.resolution = None;
+                self.post_mortem_at = None;
                 self.acknowledgement = None;
                 self.wake_at = Some(entry.at);
                 // What was tried may be tried again.
@@ -413,6 +418,7 @@ impl Incident {
                     run.apply(progress);
                 }
             }
+            Fact::PostMortemWritten { .. } => self.post_mortem_at = Some(entry.at),
             Fact::Delivered { channel, thread, .. } => {
                 if let Some(thread) = thread {
                     self.threads.insert(channel.clone(), thread.clone());

@@ -37,6 +37,8 @@ pub mod backtest;
 
 pub mod diagnosis;
 
+pub mod post_mortem;
+
 pub mod message;
 
 #[cfg(test)]

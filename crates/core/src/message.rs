@@ -12,6 +12,8 @@ use crate::catalogue::{AlertSeverity, Comparison, Severity};
 use crate::incident::{IncidentId, Status};
 use crate::metric::{Dimensions, Unit};
 
+pub use wording::date_and_time;
+
 /// The most alerts that a notice spells out; the rest are counted.
 pub const MAX_ALERT_LINES: usize = 5;
 
@@ -84,6 +86,11 @@ pub enum NoticeKind {
     Resolved {
         /// Who, or `recovery`.
         by: String,
+    },
+    /// Its post-mortem is there and wants to be reviewed.
+    PostMortem {
+        /// Titles of the teams that review it.
+        reviewers: String,
     },
 }
 

@@ -32,6 +32,8 @@ pub enum Kind {
     Update,
     Acknowledged,
     Resolved,
+    /// A post-mortem is there.
+    PostMortem,
     /// About no incident: the daily message, a heartbeat.
     Said,
 }
@@ -46,6 +48,7 @@ impl Kind {
             Some("update" | "consent") => Self::Update,
             Some("acknowledged") => Self::Acknowledged,
             Some("resolved") => Self::Resolved,
+            Some("post-mortem") => Self::PostMortem,
             _ => Self::Page,
         }
     }

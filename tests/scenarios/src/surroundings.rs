@@ -61,8 +61,10 @@ struct Inner {
     alarms: Vec<AlarmState>,
     topics_down: Option<PublishError>,
     topics_wrong: BTreeMap<String, Vec<String>>,
+    functions_down: Option<PublishError>,
     losing: bool,
     queue: Vec<Queued>,
+    invocations: Vec<(String, Value)>,
     sent: u64,
     published: u64,
 }
@@ -162,6 +164,20 @@ impl Surroundings {
         (inner.topics_down, inner.losing) = (None, false);
     }
 
+    /// Lambda takes nothing until [`Surroundings::functions_up`].
+    pub fn functions_down(&self, retryable: bool) {
+        self.inner().functions_down = Some(PublishError { retryable, reason: "Lambda is not well".to_owned() });
+    }
+
+    pub fn functions_up(&self) {
+        self.inner().functions_down = None;
+    }
+
+    /// What functions have asked of each other and has not run, in their order.
+    pub fn take_invocations(&self) -> Vec<(String, Value)> {
+        std::mem::take(&mut self.inner().invocations)
+    }
+
     /// Topics accept everything, and nothing arrives.
     pub fn lose_messages(&self) {
         self.inner().losing = true;
@@ -254,6 +270,22 @@ impl Outside for Surroundings {
 
     async fn alarms(&self, prefix: &str) -> Result<Vec<AlarmState>, String> {
         Ok(self.inner().alarms.iter().filter(|alarm| alarm.name.starts_with(prefix)).cloned().collect())
+    }
+
+    async fn invoke(&self, function: &str, event: &Value) -> Result<(), PublishError> {
+        let operation = format!("function {function}");
+        let struck = self.calls.note(&Request { operation, body: event.to_string() });
+        if let Some((false, fault)) = struck {
+            self.strike(fault).await?;
+        }
+        if let Some(error) = &self.inner().functions_down {
+            return Err(error.clone());
+        }
+        self.inner().invocations.push((function.to_owned(), event.clone()));
+        if let Some((true, fault)) = struck {
+            self.strike(fault).await?;
+        }
+        Ok(())
     }
 
     async fn check_topic(&self, topic: &str, _sms: bool) -> Result<Vec<String>, String> {

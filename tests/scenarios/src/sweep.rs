@@ -259,6 +259,9 @@ async fn of_group(world: &World, group: &str, what: &str) -> IncidentId {
 /// What holds at the end of every story; and the end.
 async fn end(world: &World, what: &str, disturbed: bool) -> Ending {
     assert_eq!(world.outside.queued(), 0, "{what}: records are left on the queue");
+    if disturbed {
+        word_of_post_mortems(world).await;
+    }
     let incidents = world.incidents().await;
     let mut pages: Vec<Page> = Vec::new();
     let mut attempts: BTreeMap<(String, String), (usize, u32)> = BTreeMap::new();
@@ -342,6 +345,17 @@ async fn everything_is_closed(world: &World, incidents: &[Incident], what: &str)
     let closed = world.pagerduty.keys(Kind::Resolved);
     for key in world.pagerduty.keys(Kind::Page) {
         assert!(closed.contains(&key), "{what}: {key} was opened and is not closed: {closed:?}");
+    }
+}
+
+/// Whoever dies while it tells of a post-mortem leaves that to the first tick after its claim has run out.
+async fn word_of_post_mortems(world: &World) {
+    for incident in world.incidents().await {
+        let (pending, _) = world.store().pending_effects(&incident.id).await.unwrap();
+        let is_word = |pending: &monitoring_aws::store::PendingEffect| !pending.effect.is_page();
+        if !incident.is_open() && !pending.is_empty() && pending.iter().all(is_word) {
+            world.wait(2.minutes()).await;
+        }
     }
 }
 

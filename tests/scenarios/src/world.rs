@@ -14,6 +14,7 @@ use monitoring_aws::http::{Http, Timeouts, stand_in_config};
 use monitoring_aws::incident_response::{HandleError, Responder, Response, Touched};
 use monitoring_aws::interactions::{Answer, Interactions, Request};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
+use monitoring_aws::post_mortem::{WriteError, Writer};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::{JournalItem, Store};
 use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
@@ -316,7 +317,38 @@ impl World {
             }
             invocations.push(invocation);
         }
+        self.run_functions().await;
         invocations
+    }
+
+    /// Runs what functions have asked of each other, until nothing is left. What fails is tried twice more, as Lambda does.
+    pub async fn run_functions(&self) {
+        loop {
+            let asked = self.outside.take_invocations();
+            if asked.is_empty() {
+                return;
+            }
+            for (function, event) in asked {
+                for _ in 0..3 {
+                    let done = match function.as_str() {
+                        "post-mortem" => self.post_mortem(&event).await.is_ok(),
+                        "incident-response" => matches!(self.send(event.clone()).await, Invocation::Answered(_)),
+                        other => panic!("there is no function {other}"),
+                    };
+                    if done {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives an event to the post-mortem function.
+    pub async fn post_mortem(&self, event: &Value) -> Result<monitoring_aws::post_mortem::Response, WriteError> {
+        let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
+        let writer = Writer::new(store, self.outside.clone(), self.catalogue.clone(), ENVIRONMENT.to_owned());
+        let written: Boxed<'_, _> = Box::pin(writer.handle(event, self.now()));
+        written.await
     }
 
     /// Puts a message on the queue as its topic would. Returns its id there.

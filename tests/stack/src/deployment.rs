@@ -29,12 +29,15 @@ pub const INTERACTIONS: &str = "ai-nutritionist-interactions";
 
 /// The function that makes the calls of automated actions.
 pub const ACTIONS: &str = "ai-nutritionist-actions";
+/// The function that writes post-mortems.
+pub const POST_MORTEM: &str = "ai-nutritionist-post-mortem";
 
-const FUNCTIONS: [(&str, &str); 4] = [
+const FUNCTIONS: [(&str, &str); 5] = [
     (MONITORING, "monitoring.zip"),
     (INCIDENT_RESPONSE, "incident-response.zip"),
     (INTERACTIONS, "interactions.zip"),
     (ACTIONS, "actions.zip"),
+    (POST_MORTEM, "post-mortem.zip"),
 ];
 /// The topics whose messages become incidents. The suite never publishes notifications to them.
 const EVENT_TOPICS: [&str; 2] = ["ai-nutritionist-alerts", "ai-nutritionist-business-alerts"];

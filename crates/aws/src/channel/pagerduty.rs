@@ -12,7 +12,11 @@ impl Channels {
         setting: &str,
         delivery: Delivery<'_>,
     ) -> Result<Receipt, DeliveryError> {
-        if matches!(delivery.notice.kind, NoticeKind::Update | NoticeKind::Approval { .. }) {
+        let is_for_others = matches!(
+            delivery.notice.kind,
+            NoticeKind::Update | NoticeKind::Approval { .. } | NoticeKind::PostMortem { .. }
+        );
+        if is_for_others {
             // An event on an open key notifies nobody, and there is nothing to change there.
             return Ok(Receipt::Accepted { thread: None });
         }

@@ -2,12 +2,11 @@
 
 use futures_util::future::{BoxFuture, join_all};
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::decide::{DeliveryReport, Effect, Event, LATE_AFTER, give_up_after, retry_after};
+use monitoring_core::decide::{DeliveryReport, Effect, EffectKind, Event, LATE_AFTER, give_up_after, retry_after};
 use monitoring_core::incident::{Incident, IncidentId};
-use monitoring_core::message::Notice;
 
 use super::{Responder, Target};
-use crate::channel::{Delivery, DeliveryErrorKind, Receipt};
+use crate::channel::{Delivery, DeliveryError, DeliveryErrorKind, Receipt};
 use crate::outside::Outside;
 use crate::store::{Claim, Ended, Finish, PendingEffect, StoreError};
 
@@ -106,34 +105,26 @@ impl<O: Outside> Responder<O> {
             Err(error) => return Err(error),
         };
         let attempt = Attempt { incident, pending, claim, now };
-        Ok(Some(match pending.effect.notice() {
-            Some((channel, notice)) => self.deliver(attempt, channel, notice).await,
-            None => {
+        Ok(Some(match pending.effect.kind {
+            EffectKind::Look { .. } | EffectKind::RunActions { .. } => {
                 let acted: BoxFuture<'_, Attempted> = Box::pin(self.act(attempt));
                 acted.await
             }
+            EffectKind::Notify { .. } | EffectKind::WritePostMortem {} => self.deliver(attempt).await,
         }))
     }
 
-    /// Sends a message once.
-    async fn deliver(&self, attempt: Attempt<'_>, name: &str, notice: &Notice) -> Attempted {
+    /// Sends a message, or asks a function for something, once.
+    async fn deliver(&self, attempt: Attempt<'_>) -> Attempted {
         let Attempt { incident, pending, claim, now } = attempt;
         let Effect { number, created_at, .. } = &pending.effect;
         let (id, key) = (&incident.id, pending.effect.key(&incident.id));
-        let result = match self.catalogue.channels.get(name) {
-            Some(channel) => {
-                let delivery = Delivery { channel, notice, thread: incident.threads.get(name), key: &key };
-                self.channels.deliver(&self.outside, delivery).await
-            }
-            None => Err(crate::channel::DeliveryError {
-                kind: DeliveryErrorKind::Permanent,
-                reason: format!("the catalogue has no channel {name} any more"),
-            }),
-        };
+        let name = pending.effect.lane();
+        let result = self.carry_out(incident, &pending.effect, &key).await;
         let report = |given_up, result| {
             Event::Delivery(DeliveryReport {
                 effect: *number,
-                channel: name.to_owned(),
+                channel: name.clone(),
                 is_page: pending.effect.is_page(),
                 given_up,
                 result,
@@ -170,6 +161,25 @@ impl<O: Outside> Responder<O> {
                 Attempted { outcome: Outcome::Retry { claim, at, reason }, report }
             }
         }
+    }
+}
+
+impl<O: Outside> Responder<O> {
+    /// Does what an effect asks for, once.
+    async fn carry_out(&self, incident: &Incident, effect: &Effect, key: &str) -> Result<Receipt, DeliveryError> {
+        if let Some((function, event)) = effect.request(&incident.id) {
+            let accepted = self.outside.invoke(function, &event).await;
+            return accepted.map(|()| Receipt::Accepted { thread: None }).map_err(DeliveryError::from);
+        }
+        let refused = |reason: String| DeliveryError { kind: DeliveryErrorKind::Permanent, reason };
+        let Some((name, notice)) = effect.notice() else {
+            return Err(refused("this version does not know how to do it".to_owned()));
+        };
+        let Some(channel) = self.catalogue.channels.get(name) else {
+            return Err(refused(format!("the catalogue has no channel {name} any more")));
+        };
+        let delivery = Delivery { channel, notice, thread: incident.threads.get(name), key };
+        self.channels.deliver(&self.outside, delivery).await
     }
 }
 

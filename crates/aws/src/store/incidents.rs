@@ -214,6 +214,28 @@ impl Store {
         self.incidents(&[open, resolved].concat()).await
     }
 
+    /// The latest resolved incidents, up to a number of them in each shard, in the order of their beginning. What cannot be read
+    /// is left out.
+    pub async fn recent_incidents(&self, in_each_shard: i32) -> Result<Vec<Incident>, StoreError> {
+        let queries = shards("resolved").map(|shard| async move {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.incidents)
+                .index_name("by-state")
+                .key_condition_expression("state_shard = :shard")
+                .expression_attribute_values(":shard", text(shard))
+                .scan_index_forward(false)
+                .limit(in_each_shard);
+            request.send().await
+        });
+        let pages = try_join_all(queries).await.map_err(|error| failure("listing incidents", error))?;
+        let items = pages.iter().flat_map(aws_sdk_dynamodb::operation::query::QueryOutput::items);
+        let ids: Vec<IncidentId> =
+            items.filter_map(|item| IncidentId::parse(read_text(item, "incident_id")?)).collect();
+        Ok(self.incidents(&ids).await?.0)
+    }
+
     async fn ids_by_state(&self, state: &str) -> Result<Vec<IncidentId>, StoreError> {
         let queries = shards(state).map(|shard| async move {
             let request = self

@@ -50,6 +50,10 @@ impl Outside for Topics {
         Err(ApplyError { retryable: false, reason: "nothing acts here".to_owned() })
     }
 
+    async fn invoke(&self, function: &str, _: &serde_json::Value) -> Result<(), PublishError> {
+        Err(PublishError { retryable: false, reason: format!("{function} is invoked elsewhere") })
+    }
+
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());

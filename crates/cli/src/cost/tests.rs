@@ -49,6 +49,10 @@ impl Outside for Counting {
         Ok(Vec::new())
     }
 
+    async fn invoke(&self, _: &str, _: &serde_json::Value) -> Result<(), PublishError> {
+        Ok(())
+    }
+
     async fn publish(&self, _: &str, _: &Publication) -> Result<(), PublishError> {
         Ok(())
     }

@@ -93,6 +93,7 @@ fn line(item: &JournalItem) -> (Timestamp, u8, u32, String) {
                 EffectKind::Notify { channel, notice } => (channel.clone(), message(&notice.kind)),
                 EffectKind::Look { run, .. } => (format!("action {run}"), "look at the target".to_owned()),
                 EffectKind::RunActions { run, phase, .. } => (format!("action {run}"), calls(*phase).to_owned()),
+                EffectKind::WritePostMortem {} => (effect.lane(), "request for the post-mortem".to_owned()),
             };
             let tries = if *attempts > 1 { format!(" after {attempts} attempts") } else { String::new() };
             let said = result
@@ -113,6 +114,7 @@ fn message(kind: &NoticeKind) -> String {
         NoticeKind::Approval { run, .. } => format!("asks for consent to action {run}"),
         NoticeKind::Acknowledged { .. } => "word of the acknowledgement".to_owned(),
         NoticeKind::Resolved { .. } => "word of the end".to_owned(),
+        NoticeKind::PostMortem { .. } => "word of the post-mortem".to_owned(),
     }
 }
 
@@ -141,6 +143,7 @@ fn what(fact: &Fact) -> &'static str {
         Fact::Noted { .. } => "note",
         Fact::Resolved { .. } => "resolved",
         Fact::Reopened { .. } => "reopened",
+        Fact::PostMortemWritten { .. } => "post-mortem",
         Fact::Delivered { .. } => "delivered",
         Fact::DeliveryFailed { .. } => "failed",
         Fact::Action { .. } => "action",
@@ -173,6 +176,7 @@ fn detail(fact: &Fact, reason: &str) -> String {
         | Fact::Held { .. }
         | Fact::Released {}
         | Fact::WentStale { .. }
+        | Fact::PostMortemWritten { .. }
         | Fact::Delivered { .. } => reason.to_owned(),
     }
 }

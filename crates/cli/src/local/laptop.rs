@@ -49,6 +49,16 @@ struct Inner {
     actor: Actor,
     targets: Targets,
     queue: Mutex<Queue>,
+    invocations: Mutex<VecDeque<Invocation>>,
+}
+
+/// What one function asks of another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invocation {
+    /// Without the service's prefix: `post-mortem`.
+    pub function: String,
+    /// What it is given.
+    pub event: Value,
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +77,8 @@ struct Message {
 impl Laptop {
     /// An outside over this telemetry, that tells its e-mails and messages to the story.
     pub fn new(telemetry: Telemetry, story: Story, actor: Actor, targets: Targets) -> Self {
-        Self { inner: Arc::new(Inner { telemetry, story, actor, targets, queue: Mutex::default() }) }
+        let (queue, invocations) = (Mutex::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { telemetry, story, actor, targets, queue, invocations }) }
     }
 
     /// The actions function.
@@ -118,6 +129,11 @@ impl Laptop {
         }
     }
 
+    /// The next function that another has asked, in their order.
+    pub fn next_invocation(&self) -> Option<Invocation> {
+        self.inner.invocations.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,6 +176,12 @@ impl Outside for Laptop {
     async fn alarms(&self, _prefix: &str) -> Result<Vec<AlarmState>, String> {
         // The service engine runs every rule here, so there are no alarms.
         Ok(Vec::new())
+    }
+
+    async fn invoke(&self, function: &str, event: &Value) -> Result<(), PublishError> {
+        let invocation = Invocation { function: function.to_owned(), event: event.clone() };
+        self.inner.invocations.lock().unwrap_or_else(PoisonError::into_inner).push_back(invocation);
+        Ok(())
     }
 
     async fn check_topic(&self, _topic: &str, _sms: bool) -> Result<Vec<String>, String> {

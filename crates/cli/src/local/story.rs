@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use monitoring_aws::incident_response::Touched;
 use monitoring_aws::monitoring::Changed;
 use monitoring_aws::outside::Publication;
+use monitoring_aws::post_mortem;
 use serde_json::{Value, json};
 
 /// How steps are shown.
@@ -76,6 +77,14 @@ impl Story {
         let text = format!("{} {} {}  {}", touched.id, touched.severity, touched.status, touched.title);
         let why = touched.reasons.last().map_or(String::new(), |reason| format!(" ({reason})"));
         self.tell("incident", &format!("{text}{why}"), serde_json::to_value(touched).unwrap_or_default());
+    }
+
+    /// A post-mortem was written.
+    pub fn post_mortem(&self, written: &post_mortem::Response) {
+        let items = written.action_items.len();
+        let text =
+            format!("{} {} written, {items} action items  {}", written.incident_id, written.state, written.title);
+        self.tell("document", &text, serde_json::to_value(written).unwrap_or_default());
     }
 
     /// A message went out.

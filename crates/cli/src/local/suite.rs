@@ -3,16 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::actions::{Actor, Answer, KillSwitch, Request};
 use monitoring_aws::channel::{Channels, Endpoints};
-use monitoring_aws::http::{Http, Timeouts, stand_in_config};
+use monitoring_aws::http::{Http, Timeouts, causes, stand_in_config};
 use monitoring_aws::incident_response::{Responder, Response, Touched};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
+use monitoring_aws::post_mortem::{self, WriteError, Writer};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::Catalogue;
 use monitoring_core::incident::Incident;
 use serde_json::{Value, json};
 
-use super::laptop::{Laptop, Telemetry};
+use super::laptop::{Invocation, Laptop, Telemetry};
 use super::recorder::Recorder;
 use super::story::Story;
 use super::targets::Targets;
@@ -25,6 +26,7 @@ pub struct Suite {
     laptop: Laptop,
     monitor: Monitor<Laptop>,
     responder: Responder<Laptop>,
+    writer: Writer<Laptop>,
     story: Story,
     cycle: SignedDuration,
     /// When the tick has something to do next. The deployed suite ticks each minute; a laptop that runs through years in
@@ -76,6 +78,7 @@ impl Suite {
         let laptop = Laptop::new(telemetry, story.clone(), actor, targets);
         let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
         let monitor = Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
+        let writer = Writer::new(store.clone(), laptop.clone(), catalogue.clone(), environment.clone());
         let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue.clone(), environment.clone());
         let next_tick = Some(Timestamp::MIN);
         Ok(Self {
@@ -83,6 +86,7 @@ impl Suite {
             laptop,
             monitor,
             responder,
+            writer,
             story,
             cycle,
             next_tick,
@@ -158,7 +162,8 @@ impl Suite {
     /// Gives an event to incident-response.
     pub async fn respond(&mut self, event: &Value, now: Timestamp) -> anyhow::Result<Response> {
         self.story.set_now(now);
-        let response = self.responder.handle(event, now).await?;
+        let mut response = self.responder.handle(event, now).await?;
+        response.incidents.extend(self.run_invocations(now).await);
         for touched in response.incidents.iter().filter(|touched| touched.changed) {
             self.story.incident(touched);
         }
@@ -166,6 +171,48 @@ impl Suite {
             self.next_tick = self.when_due(now).await?;
         }
         Ok(response)
+    }
+
+    /// Gives an event to the post-mortem function, and to incident-response what that says of it.
+    pub async fn write_post_mortem(
+        &mut self,
+        event: &Value,
+        now: Timestamp,
+    ) -> Result<post_mortem::Response, WriteError> {
+        self.story.set_now(now);
+        let written = self.writer.handle(event, now).await;
+        for touched in self.run_invocations(now).await.iter().filter(|touched| touched.changed) {
+            self.story.incident(touched);
+        }
+        written
+    }
+
+    /// Runs what functions have asked of each other. What fails is told: deployed, Lambda tries it again.
+    async fn run_invocations(&self, now: Timestamp) -> Vec<Touched> {
+        let mut touched = Vec::new();
+        while let Some(Invocation { function, event }) = self.laptop.next_invocation() {
+            let failed = match function.as_str() {
+                "post-mortem" => match self.writer.handle(&event, now).await {
+                    Ok(written) => {
+                        self.story.post_mortem(&written);
+                        None
+                    }
+                    Err(error) => Some(causes(&error)),
+                },
+                "incident-response" => match self.responder.handle(&event, now).await {
+                    Ok(response) => {
+                        touched.extend(response.incidents);
+                        None
+                    }
+                    Err(error) => Some(causes(&error)),
+                },
+                other => Some(format!("there is no function {other} here")),
+            };
+            if let Some(reason) = failed {
+                self.story.note(&format!("{function} failed: {reason}"));
+            }
+        }
+        touched
     }
 
     async fn when_due(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {

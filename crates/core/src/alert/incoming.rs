@@ -15,7 +15,8 @@ use super::{
     UNRECOGNISED, bounded, bounded_dimensions, change_for, fnv1a, given, storable, title_of,
 };
 use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
-use crate::decide::Command;
+use crate::decide::{Command, Event};
+use crate::incident::IncidentId;
 use crate::metric::{Dimensions, Unit};
 use crate::rule::static_level;
 
@@ -46,6 +47,13 @@ pub enum Incoming {
     Tick,
     /// Look at what nobody looks at: channels, silences, the heartbeat; and say how things stand.
     Daily,
+    /// A function has done what it was asked for.
+    Answer {
+        /// For which incident.
+        incident: IncidentId,
+        /// What came of it.
+        event: Box<Event>,
+    },
     /// Somebody wants something.
     Command(Command),
     /// Somebody wants to be left alone, or not any longer.
@@ -109,11 +117,27 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
     if event.get("task").and_then(Value::as_str) == Some("daily") {
         return Incoming::Daily;
     }
+    if let Some(answer) = answer(event) {
+        return answer.unwrap_or_else(Incoming::BadCommand);
+    }
     if event.get("command").is_some() {
         return command::parse(event).unwrap_or_else(Incoming::BadCommand);
     }
     let (change, note) = split(parse_message(event, &event.to_string(), context));
     Incoming::Records { from_queue: false, records: vec![Record::alone(change, note)] }
+}
+
+/// `{"incident_id": "INC-...", "post_mortem_written": {"action_items": 3, "reviewers": ["Platform Engineering"]}}`.
+fn answer(event: &Value) -> Option<Result<Incoming, String>> {
+    let written = event.get("post_mortem_written")?;
+    let incident = match command::incident(event) {
+        Ok(incident) => incident,
+        Err(error) => return Some(Err(error)),
+    };
+    let written = serde_json::from_value(written.clone());
+    let event = written.map(|written| Box::new(Event::PostMortemWritten(written)));
+    let read = event.map(|event| Incoming::Answer { incident, event });
+    Some(read.map_err(|error| format!("post_mortem_written cannot be read: {error}")))
 }
 
 fn parse_record(record: &Value, context: Context<'_>) -> Record {

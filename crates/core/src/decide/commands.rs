@@ -73,7 +73,8 @@ impl Deciding<'_> {
     pub(super) fn resolve(&mut self, by: &str, reason: &str) {
         self.send_first_page();
         self.record(Fact::Resolved { by: by.to_owned() }, reason, Vec::new());
-        let numbers = self.tell(&NoticeKind::Resolved { by: by.to_owned() }, reason);
+        let mut numbers = self.tell(&NoticeKind::Resolved { by: by.to_owned() }, reason);
+        numbers.extend(self.ask_for_post_mortem());
         self.attach(numbers);
     }
 

@@ -82,8 +82,12 @@ impl Deciding<'_> {
 fn wants(via: &Via, kind: &NoticeKind) -> bool {
     match (via, kind) {
         (_, NoticeKind::Page { .. }) | (Via::Slack { .. }, _) => true,
-        (Via::Pagerduty { .. }, kind) => !matches!(kind, NoticeKind::Update | NoticeKind::Approval { .. }),
-        (Via::Email { .. }, kind) => matches!(kind, NoticeKind::Resolved { .. } | NoticeKind::Approval { .. }),
+        (Via::Pagerduty { .. }, kind) => {
+            !matches!(kind, NoticeKind::Update | NoticeKind::Approval { .. } | NoticeKind::PostMortem { .. })
+        }
+        (Via::Email { .. }, kind) => {
+            matches!(kind, NoticeKind::Resolved { .. } | NoticeKind::Approval { .. } | NoticeKind::PostMortem { .. })
+        }
         (Via::Sms { .. }, _) => false,
     }
 }

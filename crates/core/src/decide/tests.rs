@@ -1,5 +1,6 @@
 mod actions;
 mod holds;
+mod post_mortem;
 mod properties;
 mod stories;
 
@@ -54,6 +55,7 @@ fn in_short(effect: &Effect) -> String {
         EffectKind::Notify { channel, notice } => (channel, notice),
         EffectKind::Look { run, .. } => return format!("look {run}"),
         EffectKind::RunActions { run, phase, .. } => return format!("{phase:?} {run}").to_lowercase(),
+        EffectKind::WritePostMortem {} => return effect.lane(),
     };
     let kind = match &notice.kind {
         NoticeKind::Page { level, round, .. } => format!("page {level}.{round}"),
@@ -61,6 +63,7 @@ fn in_short(effect: &Effect) -> String {
         NoticeKind::Approval { run, .. } => format!("approval {run}"),
         NoticeKind::Acknowledged { by } => format!("acknowledged {by}"),
         NoticeKind::Resolved { by } => format!("resolved {by}"),
+        NoticeKind::PostMortem { reviewers } => format!("post-mortem {reviewers}"),
     };
     let keys = notice.dedup_keys.join(",").replace(notice.incident.as_str(), "INC");
     format!("{channel} {kind} {keys}")
@@ -89,7 +92,7 @@ impl Story {
             self.effects.clear();
         }
         self.incident = decision.incident;
-        self.said = decision.effects.iter().map(in_short).collect();
+        self.said = decision.effects.iter().filter(|effect| effect.notice().is_some()).map(in_short).collect();
         self.journal.extend(decision.entries);
         self.effects.extend(decision.effects);
         self.outcomes = decision.outcomes;
@@ -165,7 +168,7 @@ impl Story {
     }
 
     fn why(&self) -> String {
-        self.effects.last().unwrap().notice().unwrap().1.why.clone()
+        self.effects.iter().rev().find_map(Effect::notice).unwrap().1.why.clone()
     }
 
     /// What must hold after every decision.

@@ -135,6 +135,11 @@ pub enum Fact {
         /// Who.
         by: String,
     },
+    /// A post-mortem was written.
+    PostMortemWritten {
+        /// How many action items it asks for.
+        action_items: u32,
+    },
     /// A message was accepted by its receiver.
     Delivered {
         /// Number of the effect.

@@ -23,7 +23,7 @@ pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Valu
         NoticeKind::Page { .. } => "trigger",
         NoticeKind::Acknowledged { .. } => "acknowledge",
         NoticeKind::Resolved { .. } => "resolve",
-        NoticeKind::Update | NoticeKind::Approval { .. } => return None,
+        NoticeKind::Update | NoticeKind::Approval { .. } | NoticeKind::PostMortem { .. } => return None,
     };
     let mut event = json!({
         "routing_key": routing_key,

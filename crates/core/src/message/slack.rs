@@ -42,7 +42,7 @@ pub fn blocks(notice: &Notice, buttons: bool) -> Value {
     ];
     blocks.extend(notice.alerts.iter().map(alert));
     blocks.extend(notice.more().map(|more| section(&more)));
-    if !matches!(notice.kind, NoticeKind::Resolved { .. }) {
+    if !matches!(notice.kind, NoticeKind::Resolved { .. } | NoticeKind::PostMortem { .. }) {
         blocks.extend(notice.runbook.as_ref().map(runbook));
         blocks.extend(buttons.then(|| actions(notice)));
     }
@@ -55,6 +55,7 @@ pub fn thread_reply(notice: &Notice, buttons: bool) -> Value {
     let reason = escaped(&notice.reason());
     let mut blocks = match notice.kind {
         NoticeKind::Acknowledged { .. } | NoticeKind::Resolved { .. } => vec![section(&reason)],
+        NoticeKind::PostMortem { .. } => vec![section(&reason), footer(notice)],
         NoticeKind::Page { .. } | NoticeKind::Update | NoticeKind::Approval { .. } => {
             let mut blocks = vec![section(&format!("*{}*: {reason}{}", notice.label(), on_call(notice)))];
             blocks.extend(notice.alerts.iter().map(alert));
@@ -167,6 +168,7 @@ fn section(text: &str) -> Value {
 fn mark(notice: &Notice) -> &'static str {
     match (&notice.kind, notice.severity) {
         (NoticeKind::Resolved { .. }, _) => "✅",
+        (NoticeKind::PostMortem { .. }, _) => "📝",
         (_, Severity::Sev1) => "🔴",
         (_, Severity::Sev2) => "🟠",
         (_, Severity::Sev3) => "🟡",

@@ -17,7 +17,7 @@ pub fn sms(notice: &Notice) -> String {
         _ => ascii(&format!(" {}.", notice.reason())),
     };
     let since = match notice.kind {
-        NoticeKind::Resolved { .. } => String::new(),
+        NoticeKind::Resolved { .. } | NoticeKind::PostMortem { .. } => String::new(),
         _ => format!(" Since {}.", time_of_day(notice.since)),
     };
     let step = notice.next_step().map_or_else(|| notice.incident.to_string(), |(_, command)| command);
@@ -46,7 +46,7 @@ pub fn terminal(notice: &Notice, colour: bool) -> String {
     let mut lines = lines(notice);
     if colour && let Some(first) = lines.first_mut() {
         let code = match (&notice.kind, notice.severity) {
-            (NoticeKind::Resolved { .. }, _) => "1;32",
+            (NoticeKind::Resolved { .. } | NoticeKind::PostMortem { .. }, _) => "1;32",
             (_, Severity::Sev1) => "1;31",
             (_, Severity::Sev2) => "1;33",
             (_, Severity::Sev3 | Severity::Sev4) => "1;36",
@@ -74,7 +74,7 @@ fn lines(notice: &Notice) -> Vec<String> {
     }
     lines.extend(notice.more().map(|more| format!("- {more}")));
 
-    let is_over = matches!(notice.kind, NoticeKind::Resolved { .. });
+    let is_over = matches!(notice.kind, NoticeKind::Resolved { .. } | NoticeKind::PostMortem { .. });
     if let Some(runbook) = notice.runbook.as_ref().filter(|_| !is_over) {
         lines.push(String::new());
         lines.push(format!("What to do: {}", runbook.heading()));

@@ -26,6 +26,7 @@ impl Notice {
             NoticeKind::Approval { .. } => format!("{} asks for consent", self.severity),
             NoticeKind::Acknowledged { .. } => format!("{} acknowledged", self.severity),
             NoticeKind::Resolved { .. } => format!("{} resolved", self.severity),
+            NoticeKind::PostMortem { .. } => format!("{} post-mortem", self.severity),
         }
     }
 
@@ -67,7 +68,8 @@ impl Notice {
 
     /// `since`, or `began` when it is over.
     pub(super) fn since_word(&self) -> &'static str {
-        if matches!(self.kind, NoticeKind::Resolved { .. }) { "began" } else { "since" }
+        let is_over = matches!(self.kind, NoticeKind::Resolved { .. } | NoticeKind::PostMortem { .. });
+        if is_over { "began" } else { "since" }
     }
 
     /// Who is called or who did it, and why.
@@ -79,6 +81,7 @@ impl Notice {
             NoticeKind::Acknowledged { by } => format!("Acknowledged by {}", bounded(by, 80)),
             NoticeKind::Resolved { by } if by == "recovery" => format!("Over after {}", self.duration()),
             NoticeKind::Resolved { by } => format!("Resolved by {} after {}", bounded(by, 80), self.duration()),
+            NoticeKind::PostMortem { reviewers } => format!("To be reviewed by {}", bounded(reviewers, 160)),
         };
         // Of a command's reason, only what the person added is news.
         let why = match &self.kind {
@@ -98,6 +101,9 @@ impl Notice {
     /// What the reader does next, and the command for it; nothing when it is over.
     pub(super) fn next_step(&self) -> Option<(&'static str, String)> {
         match (&self.kind, self.status) {
+            (NoticeKind::PostMortem { .. }, _) => {
+                Some(("Read", format!("monitorctl post-mortems show {}", self.incident)))
+            }
             (NoticeKind::Resolved { .. }, _) | (_, Status::Resolved) => None,
             (NoticeKind::Approval { run, .. }, _) => {
                 Some(("Agree", format!("monitorctl actions approve {} {run}", self.incident)))
@@ -200,7 +206,7 @@ impl RunbookCard {
 }
 
 /// `2026-11-23 03:12 UTC`.
-pub(super) fn date_and_time(at: Timestamp) -> String {
+pub fn date_and_time(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 

@@ -14,6 +14,7 @@ mod interactions;
 mod noise;
 mod order;
 mod outages;
+mod post_mortems;
 mod recovery;
 mod ticks;
 mod watching;

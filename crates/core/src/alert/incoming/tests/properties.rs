@@ -220,7 +220,7 @@ fn check_event(event: &Value) {
             records.iter().for_each(check_record);
         }
         Incoming::BadCommand(reason) => assert!(!reason.is_empty() && reason.len() < 500),
-        Incoming::Tick | Incoming::Daily | Incoming::Command(_) => {}
+        Incoming::Tick | Incoming::Daily | Incoming::Answer { .. } | Incoming::Command(_) => {}
     }
 }
 

@@ -1,0 +1,248 @@
+//! The post-mortem handler: load, write, store, tell incident-response.
+//!
+//! `{"incident_id": "INC-..."}` writes the document of an incident that is over, as often as it is asked for. With `"edit":
+//! {"section": "root-cause", "text": "...", "by": "alice"}` somebody writes a section in their own words (without a text it goes
+//! back to the facts), and with `"approve": {"by": "alice"}` somebody approves it.
+
+use jiff::Timestamp;
+use monitoring_core::catalogue::Catalogue;
+use monitoring_core::incident::{Entry, IncidentId};
+use monitoring_core::post_mortem::{Evidence, Past, Performed, PostMortem, Section, markdown, write};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::outside::Outside;
+use crate::store::{JournalItem, Store, StoreError};
+
+/// How often a write is made anew because another writer was first.
+const MAX_CONFLICTS: u32 = 10;
+
+/// How many earlier incidents of each shard are looked at for similar ones.
+const EARLIER_IN_EACH_SHARD: i32 = 50;
+
+/// The post-mortem function, without Lambda around it.
+#[derive(Debug)]
+pub struct Writer<O> {
+    store: Store,
+    outside: O,
+    catalogue: Catalogue,
+    environment: String,
+}
+
+/// What an invocation did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Response {
+    /// Of which incident.
+    pub incident_id: IncidentId,
+    /// What was wrong.
+    pub title: String,
+    /// Grows by one with every write.
+    pub version: u64,
+    /// `draft` or `approved`.
+    pub state: &'static str,
+    /// Whether anything was written.
+    pub changed: bool,
+    /// The action items that it asks for.
+    pub action_items: Vec<String>,
+    /// Titles of the teams that review it.
+    pub reviewers: Vec<String>,
+}
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// What was asked for cannot be done; the text says why and what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// The tables could not be read or written.
+    #[error("the post-mortem is not written")]
+    Store(#[from] StoreError),
+    /// It is written, and nobody is told.
+    #[error("the post-mortem of {incident} is written, and its reviewers are not told: {reason}")]
+    Untold {
+        /// Of which incident.
+        incident: IncidentId,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is asked for.
+enum Request {
+    Write,
+    Edit(Edit),
+    Approve(Approve),
+}
+
+#[derive(Deserialize)]
+struct Edit {
+    section: String,
+    #[serde(default)]
+    text: Option<String>,
+    by: String,
+}
+
+#[derive(Deserialize)]
+struct Approve {
+    by: String,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+impl<O: Outside> Writer<O> {
+    /// A writer over these tables and this catalogue.
+    pub fn new(store: Store, outside: O, catalogue: Catalogue, environment: String) -> Self {
+        Self { store, outside, catalogue, environment }
+    }
+
+    /// Handles one event.
+    pub async fn handle(&self, event: &Value, now: Timestamp) -> Result<Response, WriteError> {
+        let (id, request) = read(event).map_err(WriteError::Refused)?;
+        let mut conflicts = 0;
+        loop {
+            match self.carry_out(&id, &request, now).await {
+                Err(WriteError::Store(error)) if error.is_conflict() && conflicts < MAX_CONFLICTS => conflicts += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn carry_out(&self, id: &IncidentId, request: &Request, now: Timestamp) -> Result<Response, WriteError> {
+        let previous = self.store.post_mortem(id).await?;
+        let (document, knows) = match request {
+            Request::Write => self.written(id, previous.as_ref(), now).await?,
+            Request::Edit(_) | Request::Approve(_) => {
+                let Some(previous) = &previous else {
+                    let text =
+                        format!("there is no post-mortem of {id}; write it with `monitorctl post-mortems write {id}`");
+                    return Err(WriteError::Refused(text));
+                };
+                (changed(previous, request, now).map_err(WriteError::Refused)?, true)
+            }
+        };
+        let changed = previous.as_ref().map(|previous| previous.version) != Some(document.version);
+        if changed {
+            self.store.put_post_mortem(&document, &markdown::markdown(&document)).await?;
+            tracing::info!(incident = %id, version = document.version, "post-mortem written");
+        }
+        if !knows {
+            self.tell(&document).await?;
+        }
+        Ok(response(document, changed))
+    }
+
+    /// The document by the facts of now, and whether the incident knows of it.
+    async fn written(
+        &self,
+        id: &IncidentId,
+        previous: Option<&PostMortem>,
+        now: Timestamp,
+    ) -> Result<(PostMortem, bool), WriteError> {
+        let refused = |text: String| Err(WriteError::Refused(text));
+        let Some(incident) = self.store.incident(id).await? else {
+            return refused(format!("there is no incident {id}; see `monitorctl incidents list`"));
+        };
+        if incident.is_open() {
+            return refused(format!("{id} is {}; its post-mortem is written when it is resolved", incident.status));
+        }
+        let (journal, earlier) =
+            futures_util::try_join!(self.store.journal(id), self.store.recent_incidents(EARLIER_IN_EACH_SHARD))?;
+        let (entries, effects) = split(journal);
+        let earlier: Vec<Past> = earlier.iter().map(|incident| Past::of(incident, 0)).collect();
+        let evidence = Evidence {
+            incident: &incident,
+            entries: &entries,
+            effects: &effects,
+            earlier: &earlier,
+            catalogue: &self.catalogue,
+            environment: &self.environment,
+        };
+        match write(&evidence, previous, now) {
+            Some(document) => Ok((document, incident.post_mortem_at.is_some())),
+            None => refused(format!("{id} has no end; resolve it with `monitorctl incidents resolve {id}`")),
+        }
+    }
+
+    /// Has the incident's reviewers told.
+    async fn tell(&self, document: &PostMortem) -> Result<(), WriteError> {
+        let incident = &document.incident_id;
+        let event = json!({
+            "incident_id": incident,
+            "post_mortem_written": { "action_items": document.items.len(), "reviewers": document.reviewers },
+        });
+        let told = self.outside.invoke("incident-response", &event).await;
+        told.map_err(|error| WriteError::Untold { incident: incident.clone(), reason: error.reason })
+    }
+}
+
+fn read(event: &Value) -> Result<(IncidentId, Request), String> {
+    let id = event.get("incident_id").and_then(Value::as_str).map(str::trim).filter(|id| !id.is_empty());
+    let id = id.ok_or("a post-mortem needs incident_id, such as {\"incident_id\": \"INC-20261123-0f3a9c1d\"}")?;
+    let id = IncidentId::parse(id).ok_or("incident_id is of the form INC-20261123-0f3a9c1d")?;
+    let request = match (event.get("edit"), event.get("approve")) {
+        (None, None) => Request::Write,
+        (Some(edit), None) => {
+            Request::Edit(Deserialize::deserialize(edit).map_err(|error| format!("edit cannot be read: {error}"))?)
+        }
+        (None, Some(approve)) => Request::Approve(
+            Deserialize::deserialize(approve).map_err(|error| format!("approve cannot be read: {error}"))?,
+        ),
+        (Some(_), Some(_)) => return Err("edit it or approve it; not both at once".to_owned()),
+    };
+    let by = match &request {
+        Request::Write => None,
+        Request::Edit(edit) => Some(&edit.by),
+        Request::Approve(approve) => Some(&approve.by),
+    };
+    if by.is_some_and(|by| by.trim().is_empty()) {
+        return Err("by is empty; say who you are".to_owned());
+    }
+    Ok((id, request))
+}
+
+/// The document with what somebody asks for.
+fn changed(previous: &PostMortem, request: &Request, now: Timestamp) -> Result<PostMortem, String> {
+    Ok(match request {
+        Request::Write => previous.clone(),
+        Request::Edit(Edit { section, text, by }) => {
+            let section = Section::parse(section).ok_or_else(|| {
+                let names = Section::ALL.map(Section::name).join(", ");
+                format!("there is no section {:?}; there are {names}", monitoring_core::alert::bounded(section, 40))
+            })?;
+            let text = text.as_deref().filter(|text| !text.trim().is_empty());
+            if text.is_none() && !previous.edits.contains_key(&section) {
+                return Err(format!("{} is as the facts have it; give it a text", section.name()));
+            }
+            previous.edited(section, text, by, now)
+        }
+        Request::Approve(Approve { by, text }) => match &previous.approval {
+            Some(approval) => return Err(format!("{} has approved it already", approval.by)),
+            None => previous.approved(by, text.as_deref(), now),
+        },
+    })
+}
+
+fn split(journal: Vec<JournalItem>) -> (Vec<Entry>, Vec<Performed>) {
+    let (mut entries, mut effects) = (Vec::new(), Vec::new());
+    for item in journal {
+        match item {
+            JournalItem::Entry(entry) => entries.push(*entry),
+            JournalItem::Effect { effect, state, attempts, finished_at, .. } => {
+                effects.push(Performed { effect: *effect, accepted: state == "done", attempts, ended_at: finished_at });
+            }
+        }
+    }
+    (entries, effects)
+}
+
+fn response(document: PostMortem, changed: bool) -> Response {
+    Response {
+        state: if document.is_draft() { "draft" } else { "approved" },
+        action_items: document.items.into_iter().map(|item| item.title).collect(),
+        incident_id: document.incident_id,
+        title: document.title,
+        version: document.version,
+        reviewers: document.reviewers,
+        changed,
+    }
+}

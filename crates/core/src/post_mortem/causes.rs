@@ -1,0 +1,82 @@
+//! Why it happened, as far as anybody or anything says so.
+
+use super::course::{Course, said, seconds_between};
+use super::{Source, Statement};
+use crate::alert::bounded;
+use crate::incident::{Fact, RECOVERY, Status};
+use crate::message::{date_and_time, format_seconds};
+
+/// The most notes that are quoted, and the most alerts whose order is told.
+const MAX_NOTES: usize = 8;
+const MAX_ALERTS: usize = 6;
+
+/// What people said of the cause, or that nobody did; then what bears on it.
+pub(super) fn statements(course: &Course<'_>) -> Vec<Statement> {
+    let mut statements = told(course);
+    if statements.is_empty() {
+        statements.push(Statement::not_known(
+            "the root cause",
+            &format!(
+                "somebody who found it and writes it down with `monitorctl post-mortems edit {} root-cause TEXT`",
+                course.evidence.incident.id
+            ),
+        ));
+    }
+    statements.extend(order_of_alerts(course));
+    statements.extend(notes(course));
+    statements
+}
+
+/// Whether nobody said what it was.
+pub(super) fn root_is_unknown(statements: &[Statement]) -> bool {
+    statements.iter().any(|statement| matches!(statement, Statement::NotKnown { .. }))
+}
+
+/// What was said when the cause was identified, and when it was resolved.
+fn told(course: &Course<'_>) -> Vec<Statement> {
+    let identified = course.all(|fact| matches!(fact, Fact::StatusChanged { to: Status::Identified, .. }));
+    let told = identified.into_iter().chain(course.end).filter_map(|entry| {
+        let (by, when) = match &entry.fact {
+            Fact::StatusChanged { by, .. } => (by, "when the cause was identified"),
+            Fact::Resolved { by } if by != RECOVERY => (by, "when it was resolved"),
+            _ => return None,
+        };
+        let text = format!("{by} wrote {when}: {}", said(entry, by)?);
+        Some(Statement::known(text, [Source::Journal(entry.number)]))
+    });
+    told.collect()
+}
+
+/// What fired first is nearer to the cause than what followed.
+fn order_of_alerts(course: &Course<'_>) -> Option<Statement> {
+    let mut seen: Vec<(&str, &str, jiff::Timestamp, u32)> = Vec::new();
+    for entry in course.all(|fact| matches!(fact, Fact::AlertFired { .. })) {
+        if let Fact::AlertFired { key, member } = &entry.fact
+            && !seen.iter().any(|(known, ..)| *known == key.as_str())
+        {
+            seen.push((key.as_str(), &member.title, member.since, entry.number));
+        }
+    }
+    seen.sort_by_key(|(_, _, since, number)| (*since, *number));
+    let (_, first, since, number) = *seen.first()?;
+    let later = seen.get(1..MAX_ALERTS.min(seen.len())).unwrap_or_default();
+    if later.is_empty() {
+        return None;
+    }
+    let followed: Vec<String> = later
+        .iter()
+        .map(|(_, title, at, _)| format!("{title} ({} later)", format_seconds(seconds_between(since, *at))))
+        .collect();
+    let sources = [number].into_iter().chain(later.iter().map(|(.., number)| *number)).map(Source::Journal);
+    Some(Statement::known(format!("{first} fired first; then {}.", followed.join(", ")), sources))
+}
+
+fn notes(course: &Course<'_>) -> Vec<Statement> {
+    let notes = course.all(|fact| matches!(fact, Fact::Noted { .. }));
+    let quoted = notes.into_iter().take(MAX_NOTES).filter_map(|entry| {
+        let Fact::Noted { by, text, .. } = &entry.fact else { return None };
+        let text = format!("{by} noted at {}: {}", date_and_time(entry.at), bounded(text, 400));
+        Some(Statement::known(text, [Source::Journal(entry.number)]))
+    });
+    quoted.collect()
+}

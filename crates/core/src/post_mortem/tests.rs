@@ -1,0 +1,536 @@
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, Origin as AlertOrigin};
+use crate::decide::{Action, Around, Command, CommandTarget, Event, Policy, decide};
+use crate::example_catalogue::catalogue;
+use crate::metric::{Dimensions, Unit};
+
+/// An incident that lives through events, with time moved by hand, and the document of it.
+struct Story {
+    catalogue: Catalogue,
+    around: Around,
+    now: Timestamp,
+    incident: Option<Incident>,
+    entries: Vec<Entry>,
+    effects: Vec<Performed>,
+    earlier: Vec<Past>,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            catalogue: catalogue(),
+            around: Around::default(),
+            now: "2026-11-23T03:00:00Z".parse().unwrap(),
+            incident: None,
+            entries: Vec::new(),
+            effects: Vec::new(),
+            earlier: Vec::new(),
+        }
+    }
+
+    fn pass(&mut self, minutes: i64) -> &mut Self {
+        self.now += SignedDuration::from_mins(minutes);
+        self
+    }
+
+    /// Decides; every message is accepted at once.
+    fn happens(&mut self, event: Event) -> &mut Self {
+        let policy = Policy { catalogue: &self.catalogue, environment: "production", around: &self.around };
+        let decision = decide(policy, self.incident.as_ref(), &[event], self.now);
+        self.incident = decision.incident;
+        self.entries.extend(decision.entries);
+        let now = self.now;
+        self.effects.extend(decision.effects.into_iter().map(|effect| Performed {
+            effect,
+            accepted: true,
+            attempts: 1,
+            ended_at: Some(now),
+        }));
+        self
+    }
+
+    fn alert(&mut self, key: &str, state: ChangeState, severity: Severity) -> &mut Self {
+        let change = AlertChange {
+            schema: crate::alert::SCHEMA,
+            key: AlertKey::new(key, &Dimensions::new(), None),
+            rule: Some(key.to_owned()),
+            group: GroupKey::named("api"),
+            origin: AlertOrigin::Service,
+            state,
+            level: crate::catalogue::AlertSeverity::Critical,
+            severity,
+            title: format!("{key} is high"),
+            dimensions: Dimensions::new(),
+            value: Some(15.0),
+            comparison: None,
+            threshold: None,
+            unit: Unit::Percent,
+            at: self.now,
+            since: self.now,
+            runbook: Some("high-error-rate".to_owned()).filter(|_| key != "odd"),
+            reason: "2 of the last 3 datapoints breach".to_owned(),
+            quote: None,
+        };
+        self.happens(Event::Alert(change))
+    }
+
+    fn fires(&mut self, key: &str, severity: Severity) -> &mut Self {
+        self.alert(key, ChangeState::Firing, severity)
+    }
+
+    fn recovers(&mut self, key: &str) -> &mut Self {
+        self.alert(key, ChangeState::Ok, Severity::Sev4)
+    }
+
+    fn says(&mut self, action: Action, text: Option<&str>) -> &mut Self {
+        let incident = self.incident.as_ref().unwrap().id.clone();
+        let (by, text) = ("alice".to_owned(), text.map(str::to_owned));
+        self.happens(Event::Command(Command {
+            target: CommandTarget::Incident(incident),
+            action,
+            by,
+            text,
+            once: None,
+        }))
+    }
+
+    fn wakes(&mut self) -> &mut Self {
+        self.happens(Event::Wake)
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            incident: self.incident.as_ref().unwrap(),
+            entries: &self.entries,
+            effects: &self.effects,
+            earlier: &self.earlier,
+            catalogue: &self.catalogue,
+            environment: "production",
+        }
+    }
+
+    #[track_caller]
+    fn document(&self) -> PostMortem {
+        let document = write(&self.evidence(), None, self.now).unwrap();
+        check(self, &document);
+        document
+    }
+}
+
+/// What must hold of every document: each statement rests on facts that there are, and everything that is not known asks for
+/// something.
+#[track_caller]
+fn check(story: &Story, document: &PostMortem) {
+    let journal: BTreeSet<u32> = story.entries.iter().map(|entry| entry.number).collect();
+    let messages: BTreeSet<u32> = story.effects.iter().map(|performed| performed.effect.number).collect();
+    let statements = document.sections.values().flatten().chain(document.timings.iter().map(|timing| &timing.basis));
+    let exists = |source: &Source| match source {
+        Source::Journal(number) => journal.contains(number),
+        Source::Message(number) => messages.contains(number),
+        Source::Catalogue(part) => story.catalogue.severities.keys().any(|severity| severity.as_str() == part),
+        Source::Incident(id) => story.earlier.iter().any(|past| past.incident_id == *id),
+        Source::Document => true,
+    };
+    for statement in statements {
+        match statement {
+            Statement::Known { text, sources } => {
+                assert!(!sources.is_empty() && sources.iter().all(exists), "{text}: {sources:?}");
+                assert!(text.ends_with(['.', '…', '?', '!']) || text.contains(": "), "{text}");
+            }
+            Statement::NotKnown { what, would_tell } => assert!(!what.is_empty() && !would_tell.is_empty()),
+        }
+    }
+    assert!(document.timeline.iter().all(|line| exists(&line.source)));
+    assert!(document.timeline.is_sorted_by_key(|line| line.at.as_second()));
+    assert!(document.items.is_sorted_by_key(|item| std::cmp::Reverse(item.priority)));
+    let rules: BTreeSet<&str> = document.items.iter().map(|item| item.rule.as_str()).collect();
+    assert_eq!(rules.len(), document.items.len(), "one item of a rule");
+    assert!(document.items.iter().all(|item| story.catalogue.teams.contains_key(&item.owner)));
+    let stored = serde_json::to_value(document).unwrap();
+    assert_eq!(&serde_json::from_value::<PostMortem>(stored).unwrap(), document, "it is stored as it is");
+}
+
+fn says(document: &PostMortem, section: Section) -> Vec<String> {
+    document.statements(section).iter().map(Statement::text).collect()
+}
+
+fn rules(document: &PostMortem) -> Vec<&str> {
+    document.items.iter().map(|item| item.rule.as_str()).collect()
+}
+
+fn told(document: &PostMortem, section: Section, needle: &str) -> bool {
+    says(document, section).iter().any(|text| text.contains(needle))
+}
+
+/// A SEV1 with everything that usually happens.
+fn usual() -> Story {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(1).fires("latency", Severity::Sev2);
+    story.pass(3).says(Action::Acknowledge, None);
+    story.pass(4).says(Action::Status(crate::incident::Status::Identified), Some("the deployment of 02:55"));
+    story.pass(2).says(Action::Note("rolled back to version 41".to_owned()), None);
+    story.pass(5).recovers("latency").pass(1).recovers("errors");
+    story.pass(0);
+    story
+}
+
+#[test]
+fn a_whole_document() {
+    let document = usual().document();
+    insta::assert_snapshot!("markdown", markdown::markdown(&document));
+    insta::assert_snapshot!("html", html::html(&document));
+}
+
+#[test]
+fn an_open_incident_has_none() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1);
+    assert_eq!(write(&story.evidence(), None, story.now), None);
+}
+
+#[test]
+fn the_same_facts_give_the_same_document_whenever_it_is_written() {
+    let mut story = usual();
+    let first = story.document();
+    assert_eq!((first.version, first.written_at), (1, story.now));
+    story.pass(60);
+    let again = write(&story.evidence(), Some(&first), story.now).unwrap();
+    assert_eq!(again, first);
+}
+
+#[test]
+fn what_people_wrote_stays_and_what_they_approved_is_a_draft_again_when_it_changes() {
+    let mut story = usual();
+    let edited = story.document().edited(Section::RootCause, Some("An index was dropped."), "ana", story.now);
+    let approved = edited.approved("ben", None, story.now);
+    assert_eq!((approved.version, approved.is_draft()), (3, false));
+    assert_eq!(write(&story.evidence(), Some(&approved), story.now).unwrap(), approved, "nothing is new");
+
+    story.pass(10).says(Action::Note("it was the index".to_owned()), None);
+    let again = write(&story.evidence(), Some(&approved), story.now).unwrap();
+    assert_eq!((again.version, again.is_draft(), again.written_at), (4, true, approved.written_at));
+    assert_eq!(again.edits[&Section::RootCause].text, "An index was dropped.");
+    let text = markdown::markdown(&again);
+    assert!(text.contains("An index was dropped.\n\n(ana, 2026-11-23 03:16 UTC)"), "{text}");
+    assert!(!text.contains("the deployment of 02:55 _("), "{text}");
+
+    let reverted = again.edited(Section::RootCause, None, "ana", story.now);
+    assert!(markdown::markdown(&reverted).contains("the deployment of 02:55 _("));
+}
+
+#[test]
+fn one_that_was_reopened_is_measured_to_its_last_end() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(2).says(Action::Acknowledge, None);
+    story.pass(10).says(Action::Resolve, Some("restarted it"));
+    let first = story.document();
+    story.pass(30).says(Action::Reopen, Some("it is back")).pass(20).recovers("errors").pass(5);
+    let document = write(&story.evidence(), Some(&first), story.now).unwrap();
+    check(&story, &document);
+    let resolve = document.timings.iter().find(|timing| timing.phase == Phase::Resolve).unwrap();
+    assert_eq!((resolve.seconds, resolve.is_late()), (Some(62 * 60), Some(true)));
+    assert!(rules(&document).contains(&"reopened") && rules(&document).contains(&"late-resolution"));
+    assert!(told(&document, Section::WentWrong, "over too early: it was reopened once"));
+    assert_eq!(document.written_at, story.now, "there was none since this end");
+}
+
+/// Each rule: what the document says, where, and what it asks for.
+#[track_caller]
+fn finds(story: &Story, section: Section, text: &str, item: Option<&str>) {
+    let document = story.document();
+    assert!(told(&document, section, text), "{:#?}", document.sections);
+    if let Some(item) = item {
+        assert!(rules(&document).contains(&item), "{:?}", rules(&document));
+    }
+    let wanted = item.is_some_and(|item| !document.items.iter().any(|known| known.rule == item));
+    assert!(!wanted);
+}
+
+#[test]
+fn an_acknowledgement_is_held_against_the_response_time() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(5).says(Action::Acknowledge, None).pass(5).recovers("errors");
+    finds(&story, Section::WentWell, "acknowledged within 5 min; SEV1 allows 5 min", None);
+
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(6).says(Action::Acknowledge, None).pass(5).recovers("errors");
+    finds(&story, Section::WentWrong, "It took 6 min until somebody acknowledged", Some("late-acknowledgement"));
+    assert!(told(&story.document(), Section::Lessons, "A response time that is missed"));
+}
+
+#[test]
+fn nobody_acknowledged() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(5).wakes().pass(3).recovers("errors");
+    finds(&story, Section::WentWrong, "Nobody acknowledged, although people were called 2 times", None);
+    finds(&story, Section::WentWrong, "people were called", Some("nobody-acknowledged"));
+    finds(&story, Section::Lucky, "It ended by itself; nobody was on it", None);
+}
+
+#[test]
+fn a_sev1_is_to_be_over_within_an_hour_and_the_others_have_no_target() {
+    for (severity, minutes, late) in
+        [(Severity::Sev1, 60, Some(false)), (Severity::Sev1, 61, Some(true)), (Severity::Sev2, 61, None)]
+    {
+        let mut story = Story::new();
+        story.fires("errors", severity).says(Action::Acknowledge, None).pass(minutes).recovers("errors");
+        let document = story.document();
+        let resolve = document.timings.iter().find(|timing| timing.phase == Phase::Resolve).unwrap();
+        assert_eq!(resolve.is_late(), late);
+        assert_eq!(rules(&document).contains(&"late-resolution"), late == Some(true));
+    }
+}
+
+#[test]
+fn what_is_resolved_by_hand_while_it_fires_is_not_measured() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev2).says(Action::Acknowledge, None).pass(9).says(Action::Resolve, None);
+    finds(
+        &story,
+        Section::WentWrong,
+        "resolved by hand while this still fired: errors is high",
+        Some("unmeasured-end"),
+    );
+    let document = story.document();
+    let mitigate = document.timings.iter().find(|timing| timing.phase == Phase::Mitigate).unwrap();
+    assert_eq!(mitigate.seconds, None);
+    assert!(mitigate.basis.text().starts_with("Not known: when it was well again"), "{}", mitigate.basis.text());
+    finds(&usual(), Section::WentWell, "Every alert was measured OK", None);
+}
+
+#[test]
+fn the_status_monitoring_says_that_it_was_mitigated() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).says(Action::Acknowledge, None);
+    story.pass(7).says(Action::Status(crate::incident::Status::Monitoring), None).pass(20).recovers("errors");
+    let document = story.document();
+    let mitigate = document.timings.iter().find(|timing| timing.phase == Phase::Mitigate).unwrap();
+    assert_eq!(mitigate.seconds, Some(7 * 60));
+}
+
+#[test]
+fn a_cause_that_nobody_wrote_down_is_not_known_and_somebody_is_to_find_it() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).says(Action::Acknowledge, None).pass(9).recovers("errors");
+    finds(&story, Section::RootCause, "Not known: the root cause", Some("root-cause"));
+    let document = story.document();
+    let item = &document.items[0];
+    assert_eq!(
+        (item.rule.as_str(), item.priority, item.owner.as_str()),
+        ("root-cause", Priority::Critical, "platform")
+    );
+
+    finds(&usual(), Section::RootCause, "alice wrote when the cause was identified: the deployment of 02:55", None);
+    finds(&usual(), Section::RootCause, "errors is high fired first; then latency is high (1 min later)", None);
+    finds(&usual(), Section::RootCause, "alice noted at 2026-11-23 03:10 UTC: rolled back to version 41", None);
+    assert!(!rules(&usual().document()).contains(&"root-cause"));
+
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).says(Action::Acknowledge, None).pass(9);
+    story.says(Action::Resolve, Some("a full disk"));
+    finds(&story, Section::RootCause, "alice wrote when it was resolved: a full disk", None);
+}
+
+#[test]
+fn messages_that_were_given_up_ask_for_a_repair() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1);
+    let lost = story.effects.iter_mut().find(|performed| performed.effect.lane() == "slack").unwrap();
+    lost.accepted = false;
+    let effect = lost.effect.number;
+    story.happens(Event::Delivery(crate::decide::DeliveryReport {
+        effect,
+        channel: "slack".to_owned(),
+        is_page: true,
+        given_up: true,
+        result: Err("Slack answered 404: no_service".to_owned()),
+    }));
+    story.says(Action::Acknowledge, None).pass(9).recovers("errors");
+    finds(
+        &story,
+        Section::WentWrong,
+        "Messages by slack were given up: Slack answered 404: no_service",
+        Some("message-given-up"),
+    );
+    assert!(!told(&story.document(), Section::WentWell, "at their first attempt"));
+    finds(&usual(), Section::WentWell, "All 2 pages were accepted at their first attempt", None);
+}
+
+#[test]
+fn a_channel_that_stood_in_for_another_was_luck() {
+    let mut story = Story::new();
+    for level in &mut story.catalogue.severities.get_mut(&Severity::Sev1).unwrap().levels {
+        level.channels = vec!["slack".to_owned()];
+    }
+    story.fires("errors", Severity::Sev1);
+    story.happens(Event::Delivery(crate::decide::DeliveryReport {
+        effect: 1,
+        channel: "slack".to_owned(),
+        is_page: true,
+        given_up: true,
+        result: Err("no_service".to_owned()),
+    }));
+    story.pass(1).says(Action::Acknowledge, None).pass(9).recovers("errors");
+    finds(&story, Section::Lucky, "slack failed, and pagerduty was there", None);
+}
+
+#[test]
+fn a_silence_that_hid_it() {
+    let mut story = Story::new();
+    story.around.silences.push(crate::silence::Silence {
+        schema: 1,
+        id: "SIL-20261123-00000001".to_owned(),
+        matcher: crate::catalogue::Matcher { group: Some("api".to_owned()), rule: None, dimensions: Dimensions::new() },
+        alerts: BTreeSet::new(),
+        from: story.now,
+        until: story.now + SignedDuration::from_mins(20),
+        by: "bob".to_owned(),
+        why: "known".to_owned(),
+        sev1: false,
+    });
+    story.fires("errors", Severity::Sev2).pass(21);
+    story.around.silences.clear();
+    story.wakes().says(Action::Acknowledge, None).pass(9).recovers("errors");
+    finds(
+        &story,
+        Section::WentWrong,
+        "It was held back by SIL-20261123-00000001; people were called 21 min later",
+        Some("silenced"),
+    );
+}
+
+#[test]
+fn whoever_was_not_heard_of_again_and_what_was_not_recorded() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).says(Action::Acknowledge, None).pass(61).wakes().recovers("errors");
+    finds(&story, Section::WentWrong, "alice acknowledged and was not heard of again", Some("went-stale"));
+
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1);
+    let incident = story.incident.as_mut().unwrap();
+    let fact = crate::incident::Fact::CameAgain { key: "k".to_owned() };
+    let entry = Entry {
+        number: incident.next_entry,
+        at: story.now,
+        fact,
+        reason: "it came again".to_owned(),
+        effects: Vec::new(),
+    };
+    incident.apply(&entry);
+    story.entries.push(entry);
+    story.says(Action::Acknowledge, None).pass(9).recovers("errors");
+    finds(&story, Section::WentWrong, "could not record it at first", Some("unrecorded"));
+}
+
+#[test]
+fn without_a_runbook_one_is_to_be_written() {
+    let mut story = Story::new();
+    story.fires("odd", Severity::Sev2).says(Action::Acknowledge, None).pass(9).recovers("odd");
+    finds(&story, Section::WentWrong, "There was no runbook for it", Some("no-runbook"));
+    finds(&usual(), Section::WentWell, "There was a runbook for it: high-error-rate", None);
+}
+
+#[test]
+fn a_repeat_of_what_was_never_finished_is_critical() {
+    let mut story = usual();
+    let past = |id: &str, day: &str, rules: &[&str], group: &str, open_items| Past {
+        incident_id: IncidentId::parse(id).unwrap(),
+        title: "errors is high".to_owned(),
+        severity: Severity::Sev1,
+        opened_at: format!("2026-11-{day}T03:00:00Z").parse().unwrap(),
+        lasted_seconds: Some(900),
+        group: group.to_owned(),
+        rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+        open_items,
+    };
+    story.earlier = vec![
+        past("INC-1", "01", &["errors"], "api", 2),
+        past("INC-2", "02", &["errors", "latency"], "api", 0),
+        past("INC-3", "03", &["other"], "api", 0),
+        past("INC-4", "04", &["other"], "other", 0),
+        past("INC-5", "24", &["errors"], "api", 0),
+    ];
+    let document = story.document();
+    let ids: Vec<&str> = document.similar.iter().map(|past| past.incident_id.as_str()).collect();
+    assert_eq!(
+        ids,
+        ["INC-2", "INC-1", "INC-3"],
+        "likest first; what came later and what has nothing in common is left out"
+    );
+    finds(
+        &story,
+        Section::WentWrong,
+        "It is like INC-1 (errors is high), of which 2 action items were not done",
+        Some("repeat"),
+    );
+    assert_eq!(document.items[0].priority, Priority::Critical);
+}
+
+#[test]
+fn ten_thousand_entries_make_a_document_that_can_be_stored() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).says(Action::Acknowledge, None);
+    for number in 0..5000 {
+        story.pass(1).says(Action::Note(format!("note {number} {}", "x".repeat(1900))), None);
+    }
+    for _ in 0..5000 {
+        story.pass(1).fires("errors", Severity::Sev1);
+    }
+    story.recovers("errors");
+    let document = story.document();
+    assert_eq!(document.timeline.len(), MAX_TIMELINE);
+    assert!(document.left_out > 4000, "{}", document.left_out);
+    assert!(document.timeline.last().unwrap().text.starts_with("Resolved"));
+    let text = markdown::markdown(&document);
+    let size = serde_json::to_string(&document).unwrap().len() + text.len();
+    assert!(size < 300 * 1024, "{size} bytes");
+    assert!(text.contains("entries in the middle are left out"), "{text}");
+}
+
+#[test]
+fn without_alerts_or_messages_there_is_a_whole_document_all_the_same() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev2).says(Action::Resolve, None);
+    story.effects.clear();
+    story.entries.retain(|entry| !matches!(entry.fact, crate::incident::Fact::AlertFired { .. }));
+    story.incident.as_mut().unwrap().alerts.clear();
+    let document = story.document();
+    for section in Section::ALL {
+        assert!(markdown::markdown(&document).contains(&format!("## {}", section.heading())), "{section:?}");
+    }
+}
+
+#[test]
+fn text_from_outside_does_nothing() {
+    let evil =
+        "=HYPERLINK(\"http://evil\") <img src=x onerror=alert(1)> | **bold** [x](http://evil) ![i](http://evil)\n# h";
+    let mut story = usual();
+    story.incident.as_mut().unwrap().title = evil.to_owned();
+    story.says(Action::Note(evil.to_owned()), None);
+    let mut document = story.document();
+    document = document.edited(Section::Summary, Some(evil), evil, story.now);
+    document.items.push(ProposedItem {
+        rule: evil.to_owned(),
+        title: evil.to_owned(),
+        why: Statement::not_known(evil, evil),
+        done_when: evil.to_owned(),
+        priority: Priority::Low,
+        owner: evil.to_owned(),
+    });
+    let html = html::html(&document);
+    assert!(!html.contains("<img") && html.contains("&lt;img"), "{html}");
+    assert!(!html.contains("<td>="), "a formula");
+    let markdown = markdown::markdown(&document);
+    for forbidden in [" <img", "[x](", "[i](", "**bold**", "\n# h", "http://"] {
+        assert!(!markdown.contains(forbidden), "{forbidden}: {markdown}");
+    }
+    let tables = markdown.lines().filter(|line| line.starts_with('|'));
+    for line in tables {
+        let cells = line.replace("\\|", "").matches('|').count();
+        assert!([3, 5, 6, 7].contains(&cells), "{line}");
+    }
+}

@@ -1,0 +1,27 @@
+//! The post-mortem function: asked for by incident-response when an incident ends, and by hand for any that has ended.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use monitoring_aws::collect::Aws;
+use monitoring_aws::function::{Function, start_logs};
+use monitoring_aws::post_mortem::Writer;
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let function = Function::start().await?;
+    let writer: OnceLock<Writer<Aws>> = OnceLock::new();
+    let (function, writer) = (&function, &writer);
+    run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let now = Timestamp::now();
+        let writer = writer.get_or_init(|| {
+            let aws = function.aws(&event.context.invoked_function_arn);
+            Writer::new(function.store(), aws, function.catalogue.clone(), function.environment.clone())
+        });
+        Ok::<_, Error>(Box::pin(writer.handle(&event.payload, now)).await?)
+    }))
+    .await
+}
