@@ -9,7 +9,7 @@ use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use monitoring_core::decide::unrecorded_prefix;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::actions::Actor;
+use crate::actions::{Actor, KillSwitch};
 use crate::channel::{Channels, Endpoints};
 use crate::collect::Aws;
 use crate::http::{Http, Timeouts, causes, sdk_config};
@@ -89,6 +89,11 @@ impl Function {
         let name = self.settings.get("INCIDENT_RESPONSE_FUNCTION").map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("{}-incident-response{suffix}", self.catalogue.service));
         IncidentResponse::new(&self.config, name)
+    }
+
+    /// What stops every action.
+    pub fn kill_switch(&self) -> KillSwitch {
+        KillSwitch::of(&self.config, &self.catalogue, &self.environment)
     }
 
     /// What changes targets. Only the actions function makes one.

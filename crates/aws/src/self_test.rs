@@ -4,6 +4,7 @@
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use monitoring_core::catalogue::Source;
+use monitoring_core::incident::IncidentId;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -74,6 +75,23 @@ impl Function {
             silences.err().map(|error| causes(&error)),
         ];
         SelfTest::of(self, problems.into_iter().flatten(), checked.concat())
+    }
+
+    /// For actions: can it read the kill switch, without which it does nothing?
+    pub async fn self_test_actions(&self) -> SelfTest {
+        match self.kill_switch().read().await {
+            Ok(stop) => SelfTest::of(self, None, stop.iter().map(ToString::to_string).collect()),
+            Err(error) => SelfTest::of(self, [format!("the kill switch cannot be read: {error}")], Vec::new()),
+        }
+    }
+
+    /// For post-mortem: can it read incidents and documents?
+    pub async fn self_test_post_mortem(&self) -> SelfTest {
+        let store = self.store();
+        let Some(none) = IncidentId::parse("INC-self-test") else { return SelfTest::of(self, None, Vec::new()) };
+        let (incidents, documents) = futures_util::join!(store.open_incidents(), store.post_mortem(&none));
+        let problems = [incidents.err().map(|error| causes(&error)), documents.err().map(|error| causes(&error))];
+        SelfTest::of(self, problems.into_iter().flatten(), Vec::new())
     }
 
     /// For interactions: may it invoke incident-response, and does it have the secrets that it was promised?

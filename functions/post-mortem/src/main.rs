@@ -7,6 +7,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use monitoring_aws::collect::Aws;
 use monitoring_aws::function::{Function, start_logs};
 use monitoring_aws::post_mortem::Writer;
+use monitoring_aws::self_test;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,12 +17,15 @@ async fn main() -> Result<(), Error> {
     let writer: OnceLock<Writer<Aws>> = OnceLock::new();
     let (function, writer) = (&function, &writer);
     run(service_fn(move |event: LambdaEvent<Value>| async move {
+        if self_test::is_asked_for(&event.payload) {
+            return Ok::<_, Error>(serde_json::to_value(Box::pin(function.self_test_post_mortem()).await)?);
+        }
         let now = Timestamp::now();
         let writer = writer.get_or_init(|| {
             let aws = function.aws(&event.context.invoked_function_arn);
             Writer::new(function.store(), aws, function.catalogue.clone(), function.environment.clone())
         });
-        Ok::<_, Error>(Box::pin(writer.handle(&event.payload, now)).await?)
+        Ok(serde_json::to_value(Box::pin(writer.handle(&event.payload, now)).await?)?)
     }))
     .await
 }

@@ -69,6 +69,11 @@ fn in_short(effect: &Effect) -> String {
     format!("{channel} {kind} {keys}")
 }
 
+/// What a post-mortem's own stories look at.
+fn asks_for_a_document(effect: &Effect) -> bool {
+    matches!(effect.kind, EffectKind::WritePostMortem {})
+}
+
 impl Story {
     fn new() -> Self {
         let now = "2026-11-23T03:00:00Z".parse().unwrap();
@@ -92,7 +97,7 @@ impl Story {
             self.effects.clear();
         }
         self.incident = decision.incident;
-        self.said = decision.effects.iter().filter(|effect| effect.notice().is_some()).map(in_short).collect();
+        self.said = decision.effects.iter().filter(|effect| !asks_for_a_document(effect)).map(in_short).collect();
         self.journal.extend(decision.entries);
         self.effects.extend(decision.effects);
         self.outcomes = decision.outcomes;

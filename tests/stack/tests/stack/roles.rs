@@ -39,6 +39,7 @@ fn roles() -> Vec<Role> {
                 secret("slack-webhook-url"),
                 publish("notify-email"),
                 invoke("ai-nutritionist-actions:live"),
+                invoke("ai-nutritionist-post-mortem:live"),
             ],
             refused: vec![
                 // Its own messages must not become incidents.
@@ -66,6 +67,24 @@ fn roles() -> Vec<Role> {
                 put_item("monitoring-alerts"),
                 publish("notify-email"),
                 invoke("ai-nutritionist-incident-response:live"),
+            ],
+        },
+        Role {
+            function: "post-mortem",
+            allowed: vec![
+                read_item("incidents"),
+                read_item("postmortems"),
+                put_item("postmortems"),
+                invoke("ai-nutritionist-incident-response:live"),
+            ],
+            refused: vec![
+                put_item("incidents"),
+                put_item("incident-journal"),
+                delete_item("postmortems"),
+                read_item("monitoring-alerts"),
+                secret("slack-webhook-url"),
+                publish("notify-email"),
+                invoke("ai-nutritionist-actions:live"),
             ],
         },
         Role {
@@ -128,7 +147,7 @@ fn delete_item(table: &str) -> Call {
 
 fn key(table: &str) -> Value {
     match table {
-        "incidents" => json!({"incident_id": {"S": "none"}}),
+        "incidents" | "postmortems" => json!({"incident_id": {"S": "none"}}),
         "incident-journal" => json!({"incident_id": {"S": "none"}, "entry": {"S": "none"}}),
         "monitoring-alerts" => json!({"scope": {"S": "none"}, "fingerprint": {"S": "none"}}),
         "monitoring-metrics" => json!({"metric_id": {"S": "none"}, "timestamp": {"S": "none"}}),
