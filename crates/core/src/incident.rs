@@ -407,23 +407,24 @@ impl Incident {
                 // What was tried may be tried again.
                 self.runs.retain(Run::is_live);
             }
-            Fact::Action { run, progress: Step::Considered { run: begun } } => {
-                self.next_run = self.next_run.max(run + 1);
-                if self.runs.len() < MAX_RUNS {
-                    self.runs.push((**begun).clone());
-                }
-            }
-            Fact::Action { run, progress } => {
-                if let Some(run) = self.runs.iter_mut().find(|known| known.number == *run) {
-                    run.apply(progress);
-                }
-            }
+            Fact::Action { run, progress } => self.acted(*run, progress),
             Fact::PostMortemWritten { .. } => self.post_mortem_at = Some(entry.at),
             Fact::Delivered { channel, thread, .. } => {
                 if let Some(thread) = thread {
                     self.threads.insert(channel.clone(), thread.clone());
                 }
             }
+        }
+    }
+
+    fn acted(&mut self, number: u32, progress: &Step) {
+        if let Step::Considered { run } = progress {
+            self.next_run = self.next_run.max(number + 1);
+            if self.runs.len() < MAX_RUNS {
+                self.runs.push((**run).clone());
+            }
+        } else if let Some(run) = self.runs.iter_mut().find(|known| known.number == number) {
+            run.apply(progress);
         }
     }
 
