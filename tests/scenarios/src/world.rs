@@ -331,7 +331,8 @@ impl World {
             for (function, event) in asked {
                 for _ in 0..3 {
                     let done = match function.as_str() {
-                        "post-mortem" => self.post_mortem(&event).await.is_ok(),
+                        // One that dies is tried again, too.
+                        "post-mortem" => matches!(self.unless_crashed(self.post_mortem(&event)).await, Some(Ok(_))),
                         "incident-response" => matches!(self.send(event.clone()).await, Invocation::Answered(_)),
                         other => panic!("there is no function {other}"),
                     };
