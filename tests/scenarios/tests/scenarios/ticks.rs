@@ -124,6 +124,8 @@ async fn an_index_that_still_names_what_is_not_due_any_more_calls_nobody() {
         let id = world.breach("ErrorRate", 15.0).await;
         world.wait(4.minutes()).await;
         world.send(command(ended, id.as_str(), "alice")).await.answered();
+        // A SEV1 that ends has a post-mortem, of which people are told.
+        world.run_functions().await;
         let (told, incident) = (world.told().len(), world.incident(&id).await);
 
         due_index_answers(&world, Some(&id));
