@@ -15,8 +15,10 @@ locals {
   queries_logs       = length(local.queried_log_groups) > 0
   reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
   # What the catalogue lets actions change, by kind.
-  allowed_breakers = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "circuit-breaker/")]
-  own_parameters   = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.service}${local.suffix}"
+  allowed_functions = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "lambda/") if startswith(target, "lambda/")]
+  allowed_tables    = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "table/") if startswith(target, "table/")]
+  allowed_breakers  = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "circuit-breaker/")]
+  own_parameters    = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.service}${local.suffix}"
 
   has_alarms = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
 
@@ -198,6 +200,31 @@ locals {
         sid       = "CircuitBreakers"
         actions   = ["ssm:GetParameter", "ssm:PutParameter"]
         resources = [for breaker in local.allowed_breakers : "${local.own_parameters}/${breaker}"]
+        condition = null
+      } : null,
+      length(local.allowed_functions) > 0 ? {
+        sid = "Functions"
+        actions = [
+          "lambda:GetFunctionConfiguration",
+          "lambda:ListAliases",
+          "lambda:UpdateFunctionConfiguration",
+          "lambda:GetFunctionConcurrency",
+          "lambda:PutFunctionConcurrency",
+        ]
+        resources = [for name in local.allowed_functions : "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${name}"]
+        condition = null
+      } : null,
+      length(local.allowed_functions) > 0 ? {
+        sid = "Concurrency"
+        # A setting of the account.
+        actions   = ["lambda:GetAccountSettings"]
+        resources = ["*"]
+        condition = null
+      } : null,
+      length(local.allowed_tables) > 0 ? {
+        sid       = "Tables"
+        actions   = ["dynamodb:DescribeTable", "dynamodb:UpdateTable"]
+        resources = [for name in local.allowed_tables : "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${name}"]
         condition = null
       } : null,
     ] : statement if statement != null]

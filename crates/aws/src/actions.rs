@@ -4,8 +4,10 @@
 //! It decides nothing but whether a call still applies: the allow-list, the kill switch and the call's own condition are
 //! looked at before each call. Every call has absolute values, so a request that comes twice leaves the same state.
 
+mod function;
 mod invoke;
 mod parameter;
+mod table;
 
 use std::sync::OnceLock;
 
@@ -80,12 +82,21 @@ pub struct Actor {
     catalogue: Catalogue,
     environment: String,
     ssm: OnceLock<aws_sdk_ssm::Client>,
+    lambda: OnceLock<aws_sdk_lambda::Client>,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
 }
 
 impl Actor {
     /// An actor for the targets of a catalogue in an environment.
     pub fn new(config: SdkConfig, catalogue: Catalogue, environment: String) -> Self {
-        Self { config, catalogue, environment, ssm: OnceLock::new() }
+        Self {
+            config,
+            catalogue,
+            environment,
+            ssm: OnceLock::new(),
+            lambda: OnceLock::new(),
+            dynamodb: OnceLock::new(),
+        }
     }
 
     /// Handles the event of an invocation.
@@ -142,6 +153,7 @@ impl Actor {
             match planned.judge(&observed) {
                 Verdict::Already => said.push(format!("{} was so already", planned.call)),
                 Verdict::Changed(reason) => return Answer::Changed { reason },
+                Verdict::Busy(reason) => return Answer::Failed { reason, retryable: true, untouched },
                 Verdict::Call => match self.call(&planned.call).await {
                     Ok(()) => said.push(format!("{} was called", planned.call)),
                     // Without an answer it may have been carried out.
@@ -169,6 +181,10 @@ impl Actor {
     /// The name under which the allow-list has what a call changes; `None` for what no action of this catalogue changes.
     fn target(&self, call: &Call) -> Option<String> {
         match call {
+            Call::SetRestarted { function, .. } | Call::ReserveConcurrency { function, .. } => {
+                Some(format!("lambda/{function}"))
+            }
+            Call::SetCapacity { table, .. } => Some(format!("table/{table}")),
             Call::PutParameter { name, .. } => {
                 let service = name.strip_prefix(&action::breaker_path(&self.catalogue, &self.environment))?;
                 self.catalogue
@@ -186,13 +202,32 @@ impl Actor {
             Look::Parameter { name } => {
                 parameter::read(self.ssm(), name).await.map(|value| Observed::Parameter { value })
             }
+            Look::Function { name } => function::look(self.lambda(), name).await,
+            Look::Concurrency { function } => function::concurrency(self.lambda(), function).await,
+            Look::Table { name } => table::look(self.dynamodb(), name).await,
         }
     }
 
     async fn call(&self, call: &Call) -> Result<(), CallFailure> {
         match call {
             Call::PutParameter { name, value } => parameter::write(self.ssm(), name, value).await,
+            Call::SetRestarted { function, value, keep, revision } => {
+                let restart = function::Restart { function, value, keep, revision };
+                function::set_restarted(self.lambda(), &restart).await
+            }
+            Call::ReserveConcurrency { function, reserved } => {
+                function::reserve(self.lambda(), function, *reserved).await
+            }
+            Call::SetCapacity { table, capacity } => table::set_capacity(self.dynamodb(), table, *capacity).await,
         }
+    }
+
+    fn lambda(&self) -> &aws_sdk_lambda::Client {
+        self.lambda.get_or_init(|| aws_sdk_lambda::Client::new(&self.config))
+    }
+
+    fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        self.dynamodb.get_or_init(|| aws_sdk_dynamodb::Client::new(&self.config))
     }
 
     fn ssm(&self) -> &aws_sdk_ssm::Client {
@@ -212,7 +247,9 @@ struct CallFailure {
 impl CallFailure {
     fn of(operation: &str, failure: &Failure) -> Self {
         let certain = matches!(failure, Failure::Refused { status, .. } if *status < 500);
-        Self { reason: failure.sentence(operation), retryable: failure.is_retryable(), certain }
+        // Lambda and DynamoDB say so while an earlier update is under way.
+        let busy = matches!(failure.code(), "ResourceConflictException" | "ResourceInUseException");
+        Self { reason: failure.sentence(operation), retryable: busy || failure.is_retryable(), certain }
     }
 }
 

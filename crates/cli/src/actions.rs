@@ -5,8 +5,9 @@ use std::fmt::Write;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use monitoring_aws::actions::{Answer, Request, Stop};
-use monitoring_core::action::{self, PlannedCall, Run, RunEnd, RunState};
-use monitoring_core::incident::{Incident, IncidentId};
+use monitoring_core::action::{self, PlannedCall, Run, RunEnd, RunState, Target};
+use monitoring_core::incident::{Incident, IncidentId, Member};
+use monitoring_core::metric::Dimensions;
 use serde_json::{Value, json};
 
 use crate::command::{Exit, OK, REFUSED, pretty, print};
@@ -142,9 +143,16 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
         )));
     };
     let mut planned = Vec::new();
+    let alert = dimensions(door, &id, runbook).await?;
     for spec in &automation.actions {
-        let target = action::target_of(&catalogue, &environment, &spec.action);
-        let result = match door.apply(&Request::Look { look: target.look() }).await? {
+        let target = action::target_of(&catalogue, &environment, &spec.action, &alert);
+        if let Target::Missing { dimension } = &target {
+            let result = Err(format!("no alert of {id} that asks for it has a dimension {dimension}"));
+            planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), result });
+            continue;
+        }
+        let look = action::look_for(&spec.action, &target);
+        let result = match door.apply(&Request::Look { look }).await? {
             Answer::Looked { observed } => {
                 // The number that it would have is not known before it begins.
                 action::plan(&spec.action, &target, &observed, &format!("{id}/plan"), door.now())
@@ -155,6 +163,15 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
         planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), result });
     }
     Ok(planned)
+}
+
+/// The dimensions of the alert of an incident that asks for a runbook, the worst first.
+async fn dimensions(door: &Door, id: &IncidentId, runbook: &str) -> Result<Dimensions, Exit> {
+    let incident = door.store().incident(id).await.map_err(anyhow::Error::from)?;
+    let mut asking: Vec<Member> = incident.map(|incident| incident.alerts.into_values().collect()).unwrap_or_default();
+    asking.retain(|member| member.runbook.as_deref() == Some(runbook));
+    asking.sort_by_key(|member| (std::cmp::Reverse(member.severity), member.since));
+    Ok(asking.into_iter().next().map(|member| member.dimensions).unwrap_or_default())
 }
 
 fn show_plan(planned: &[Planned], json: bool) -> Result<u8, Exit> {

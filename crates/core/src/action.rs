@@ -3,19 +3,25 @@
 //! Planning is pure. The state of a target is looked at first, and comes in as an argument; out come the exact calls with
 //! absolute values, the calls that undo them, and for each the condition under which it still applies.
 
+mod call;
 mod circuit_breaker;
+mod function;
 mod ledger;
 pub mod rails;
 mod run;
+mod table;
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use crate::catalogue::{ActionKind, Catalogue, environment_suffix};
+use crate::catalogue::{ActionKind, Catalogue, Scaled, environment_suffix};
+use crate::metric::Dimensions;
 
+pub use call::{Call, Capacity, Condition, Look, Observed, PlannedCall, Verdict};
 pub use circuit_breaker::{Breaker, BreakerState};
+pub use function::RESTARTED;
 pub use ledger::{Ledger, Place, SCHEMA as LEDGER_SCHEMA};
 pub use run::{MAX_RUNS, Phase, Run, RunEnd, RunState, Step};
 
@@ -30,131 +36,31 @@ pub enum Target {
         /// `/ai-nutritionist/circuit-breaker/payment`.
         parameter: String,
     },
-}
-
-impl fmt::Display for Target {
-    /// As the allow-list names it: `circuit-breaker/payment`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CircuitBreaker { service, .. } => write!(f, "circuit-breaker/{service}"),
-        }
-    }
-}
-
-/// The state of a target when it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Observed {
-    /// A parameter of Parameter Store.
-    Parameter {
-        /// Its value; `None` when there is no such parameter.
-        value: Option<String>,
-    },
-}
-
-/// One call of an AWS API, with absolute values: made twice, it leaves the same state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "operation")]
-pub enum Call {
-    /// Writes a parameter of type String, whether it is there or not.
-    #[serde(rename = "ssm:PutParameter")]
-    PutParameter {
-        /// The parameter.
-        name: String,
-        /// Its value.
-        value: String,
-    },
-}
-
-impl Call {
-    /// The operation as IAM and `CloudTrail` call it, and its request as the API takes it.
-    pub fn request(&self) -> (&'static str, Value) {
-        match self {
-            Self::PutParameter { name, value } => {
-                ("ssm:PutParameter", json!({ "Name": name, "Value": value, "Type": "String", "Overwrite": true }))
-            }
-        }
-    }
-
-    /// What must be looked at to know whether the call still applies.
-    pub fn look(&self) -> Look {
-        match self {
-            Self::PutParameter { name, .. } => Look::Parameter { name: name.clone() },
-        }
-    }
-}
-
-impl fmt::Display for Call {
-    /// `ssm:PutParameter /ai-nutritionist/circuit-breaker/payment = {...}`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PutParameter { name, value } => write!(f, "ssm:PutParameter {name} = {value}"),
-        }
-    }
-}
-
-/// What to look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Look {
-    /// A parameter of Parameter Store.
-    Parameter {
+    /// A Lambda function.
+    Function {
         /// Its name.
         name: String,
     },
-}
-
-/// When a call still applies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "only_if", rename_all = "snake_case")]
-pub enum Condition {
-    /// The parameter has one of these values; `None` stands for no parameter.
-    Parameter {
-        /// What it was when it was looked at, or what this action has set.
-        values: Vec<Option<String>>,
+    /// A `DynamoDB` table.
+    Table {
+        /// Its name.
+        name: String,
+    },
+    /// What a dimension of the alert was to name, and the alert has no such dimension.
+    Missing {
+        /// `FunctionName`.
+        dimension: String,
     },
 }
 
-impl fmt::Display for Condition {
+impl fmt::Display for Target {
+    /// As the allow-list names it: `circuit-breaker/payment`, `lambda/ai-nutritionist-api`, `table/ai-nutritionist-users`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Parameter { values } = self;
-        let shown: Vec<&str> = values.iter().map(|value| value.as_deref().unwrap_or("not there")).collect();
-        write!(f, "only if it is {}", shown.join(" or "))
-    }
-}
-
-/// A call with the condition under which it is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlannedCall {
-    /// What.
-    pub call: Call,
-    /// When.
-    pub condition: Condition,
-}
-
-/// What to do with a planned call, now that its target was looked at again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Make it.
-    Call,
-    /// It was made already; nothing is called.
-    Already,
-    /// Somebody else has changed the target in between; it is left alone.
-    Changed(String),
-}
-
-impl PlannedCall {
-    /// Whether the call is still to be made.
-    pub fn judge(&self, observed: &Observed) -> Verdict {
-        let (Call::PutParameter { name, value }, Condition::Parameter { values }) = (&self.call, &self.condition);
-        let Observed::Parameter { value: found } = observed;
-        if found.as_ref() == Some(value) {
-            Verdict::Already
-        } else if values.contains(found) {
-            Verdict::Call
-        } else {
-            let found = found.as_deref().unwrap_or("not there");
-            Verdict::Changed(format!("{name} was changed in between, by somebody else: it is {found}"))
+        match self {
+            Self::CircuitBreaker { service, .. } => write!(f, "circuit-breaker/{service}"),
+            Self::Function { name } => write!(f, "lambda/{name}"),
+            Self::Table { name } => write!(f, "table/{name}"),
+            Self::Missing { dimension } => write!(f, "{{{dimension}}}"),
         }
     }
 }
@@ -167,7 +73,7 @@ pub struct Plan {
     /// Some time after, as long as it is not undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub later: Option<Later>,
-    /// To undo it.
+    /// To undo it. None for what leaves nothing to undo.
     pub inverse: Vec<PlannedCall>,
 }
 
@@ -180,22 +86,34 @@ pub struct Later {
     pub calls: Vec<PlannedCall>,
 }
 
-/// The target of an action.
-pub fn target_of(catalogue: &Catalogue, environment: &str, action: &ActionKind) -> Target {
+/// The target of an action. `alert` has the dimensions of the alert that asks for it, which `{FunctionName}` stands for.
+pub fn target_of(catalogue: &Catalogue, environment: &str, action: &ActionKind, alert: &Dimensions) -> Target {
+    let named = |pattern: &str, target: fn(String) -> Target| {
+        let Some(dimension) = pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+            return target(pattern.to_owned());
+        };
+        let name = alert.get(dimension).cloned();
+        name.map_or_else(|| Target::Missing { dimension: dimension.to_owned() }, target)
+    };
     match action {
         ActionKind::CircuitBreaker { service, .. } => Target::CircuitBreaker {
             service: service.clone(),
             parameter: format!("{}{service}", breaker_path(catalogue, environment)),
         },
+        ActionKind::Restart { function: name } | ActionKind::ScaleOut { scaled: Scaled::Function, name, .. } => {
+            named(name, |name| Target::Function { name })
+        }
+        ActionKind::ScaleOut { scaled: Scaled::Table, name, .. } => named(name, |name| Target::Table { name }),
     }
 }
 
-impl Target {
-    /// What must be looked at before an action on it can be planned.
-    pub fn look(&self) -> Look {
-        match self {
-            Self::CircuitBreaker { parameter, .. } => Look::Parameter { name: parameter.clone() },
-        }
+/// What must be looked at before an action on its target can be planned.
+pub fn look_for(action: &ActionKind, target: &Target) -> Look {
+    match (target, action) {
+        (Target::CircuitBreaker { parameter, .. }, _) => Look::Parameter { name: parameter.clone() },
+        (Target::Function { name }, ActionKind::ScaleOut { .. }) => Look::Concurrency { function: name.clone() },
+        (Target::Function { name }, _) => Look::Function { name: name.clone() },
+        (Target::Table { name } | Target::Missing { dimension: name }, _) => Look::Table { name: name.clone() },
     }
 }
 
@@ -206,13 +124,49 @@ pub fn plan(
     target: &Target,
     observed: &Observed,
     by: &str,
-    at: jiff::Timestamp,
+    at: Timestamp,
 ) -> Result<Plan, String> {
-    let ActionKind::CircuitBreaker { probe_after_seconds, probe_percent, .. } = action;
-    let Target::CircuitBreaker { service, parameter } = target;
-    let Observed::Parameter { value } = observed;
-    let probe = circuit_breaker::Probe { after_seconds: *probe_after_seconds, percent: *probe_percent };
-    circuit_breaker::plan(service, parameter, value.as_deref(), probe, by, at)
+    match (action, target, observed) {
+        (
+            ActionKind::CircuitBreaker { probe_after_seconds, probe_percent, .. },
+            Target::CircuitBreaker { service, parameter },
+            Observed::Parameter { value },
+        ) => {
+            let probe = circuit_breaker::Probe { after_seconds: *probe_after_seconds, percent: *probe_percent };
+            circuit_breaker::plan(service, parameter, value.as_deref(), probe, by, at)
+        }
+        (ActionKind::Restart { .. }, Target::Function { name }, Observed::Function { .. }) => {
+            function::restart(name, observed, by, at)
+        }
+        (
+            ActionKind::ScaleOut { factor_percent, cap, .. },
+            Target::Function { name },
+            Observed::Concurrency { reserved, unreserved },
+        ) => function::scale_out(name, *reserved, *unreserved, Growth { percent: *factor_percent, cap: *cap }),
+        (
+            ActionKind::ScaleOut { factor_percent, cap, .. },
+            Target::Table { name },
+            Observed::Table { active, capacity },
+        ) => table::scale_out(name, *active, *capacity, Growth { percent: *factor_percent, cap: *cap }),
+        _ => Err(format!("what was seen of {target} says nothing about {}", action.as_str())),
+    }
+}
+
+/// By how much something is scaled out.
+#[derive(Clone, Copy, Debug)]
+struct Growth {
+    /// 200 for twice as much.
+    percent: u32,
+    /// At most this.
+    cap: u32,
+}
+
+impl Growth {
+    /// What it grows to; never less than it is.
+    fn of(self, now: u32) -> u32 {
+        let grown = (u64::from(now) * u64::from(self.percent)).div_ceil(100);
+        u32::try_from(grown).unwrap_or(u32::MAX).min(self.cap).max(now)
+    }
 }
 
 /// `/ai-nutritionist/circuit-breaker/`: where the breakers of a service's environment are.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::metric::{Dimensions, Unit};
 use people::{Schedule, User};
 
-pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation};
+pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation, Scaled};
 pub(crate) use noise::is_like;
 pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, Window};
 
@@ -608,7 +608,7 @@ impl Catalogue {
         for runbook in self.runbooks.values() {
             let Some(automation) = &runbook.automation else { continue };
             for spec in &automation.actions {
-                let ActionKind::CircuitBreaker { service, .. } = &spec.action;
+                let ActionKind::CircuitBreaker { service, .. } = &spec.action else { continue };
                 if !self.actions.services.contains(service) {
                     return unknown(format!("service {service} of runbook {}", runbook.name));
                 }

@@ -15,7 +15,7 @@ use monitoring_core::metric::Unit;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use automation::{Action, Actions, Automation};
+pub(crate) use automation::{Action, Actions, Automation, CircuitBreaker, ScaleOut};
 pub(crate) use dashboards::{Chart, Dashboard, SavedQuery};
 pub(crate) use noise::{Maintenance, Noise};
 pub(crate) use people::{Override, Rotation, Schedule, User};

@@ -14,15 +14,16 @@ use monitoring_core::action::{Breaker, BreakerState, Call};
 use serde_json::{Value, json};
 
 use super::replay::Replay;
-use super::simulate::Simulation;
+use super::simulate::{Relief, Simulation};
 use super::story::Story;
 use super::targets::Targets;
 
 /// How many messages a queue hands to the function at once, as SQS does by default.
 const BATCH: usize = 10;
 
-/// The service whose circuit breaker the simulated application feels.
-const MODEL: &str = "model";
+/// What the simulated application feels actions on.
+const MODEL: &str = "circuit-breaker/model";
+const TABLE: &str = "table/ai-nutritionist-meal-plans";
 
 /// Where series come from.
 #[derive(Debug)]
@@ -117,13 +118,20 @@ impl Laptop {
         &self.inner.targets
     }
 
-    /// The simulated application feels that a circuit breaker was opened.
+    /// The simulated application feels what was done.
     fn feel(&self, call: &Call) {
-        let Call::PutParameter { name, value } = call;
-        let opens = |breaker: Breaker| breaker.state == BreakerState::Open;
-        let is_open = serde_json::from_str(value).is_ok_and(opens);
-        if let Some((_, service)) = name.rsplit_once('/').filter(|_| is_open)
-            && let Err(error) = self.inner.targets.note_opened(service, self.inner.story.now())
+        let target = match call {
+            Call::PutParameter { name, value } => {
+                let is_open = |breaker: Breaker| breaker.state == BreakerState::Open;
+                let opens = serde_json::from_str(value).is_ok_and(is_open);
+                let service = name.rsplit('/').next().unwrap_or_default();
+                opens.then(|| format!("circuit-breaker/{service}"))
+            }
+            Call::SetCapacity { table, .. } => Some(format!("table/{table}")),
+            Call::SetRestarted { .. } | Call::ReserveConcurrency { .. } => None,
+        };
+        if let Some(target) = target
+            && let Err(error) = self.inner.targets.note_acted(&target, self.inner.story.now())
         {
             self.inner.story.note(&format!("the simulation does not feel the action: {error:#}"));
         }
@@ -165,8 +173,9 @@ impl Outside for Laptop {
         match &self.inner.telemetry {
             Telemetry::Replay(replay) => requests.iter().map(|request| replay.series(request)).collect(),
             Telemetry::Simulation(simulation) => {
-                let rested = self.inner.targets.opened_at(MODEL).unwrap_or_default();
-                let simulation = simulation.with_model_rested(rested);
+                let acted = |target: &str| self.inner.targets.acted_at(target).unwrap_or_default();
+                let relief = Relief { model_rested: acted(MODEL), table_scaled: acted(TABLE) };
+                let simulation = simulation.with_relief(relief);
                 requests.iter().map(|request| simulation.series(request)).collect()
             }
             Telemetry::CloudWatch(aws) => aws.series(requests, now).await,

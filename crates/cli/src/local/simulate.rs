@@ -14,8 +14,7 @@ pub struct Simulation {
     /// A midnight UTC, in seconds.
     start: i64,
     seed: u64,
-    /// Since when the application does not call the model, in seconds.
-    rested_at: Option<i64>,
+    relief: Relief,
 }
 
 /// Something that goes wrong.
@@ -53,7 +52,26 @@ const TROUBLES: [Trouble; 4] = [
     Trouble { kind: TroubleKind::Revenue, from_minute: 2 * DAY + 15 * 60, to_minute: 2 * DAY + 17 * 60 },
 ];
 
-/// How long the model takes to recover when it is left alone, in seconds.
+/// What actions have done for the application, and when.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Relief {
+    /// A circuit breaker keeps the application from calling the model: what hangs since it is called too much recovers.
+    pub model_rested: Option<Timestamp>,
+    /// The table of meal plans has more capacity.
+    pub table_scaled: Option<Timestamp>,
+}
+
+impl Relief {
+    fn of(self, kind: TroubleKind) -> Option<Timestamp> {
+        match kind {
+            TroubleKind::SlowFunction => self.model_rested,
+            TroubleKind::Throttles => self.table_scaled,
+            TroubleKind::Errors | TroubleKind::Revenue => None,
+        }
+    }
+}
+
+/// How long it takes until it is felt, in seconds.
 const RECOVERY: i64 = 60;
 
 impl TroubleKind {
@@ -70,14 +88,13 @@ impl TroubleKind {
 impl Simulation {
     /// An application whose three days begin with the day of `start`, in UTC.
     pub fn new(start: Timestamp, seed: u64) -> Self {
-        Self { start: start.as_second().div_euclid(86_400) * 86_400, seed, rested_at: None }
+        Self { start: start.as_second().div_euclid(86_400) * 86_400, seed, relief: Relief::default() }
     }
 
-    /// The same, when a circuit breaker has kept the application from calling the model since then: what hangs because it
-    /// is called too much recovers when it is left alone.
+    /// The same, when this was done for it.
     #[must_use]
-    pub fn with_model_rested(self, since: Option<Timestamp>) -> Self {
-        Self { rested_at: since.map(Timestamp::as_second), ..self }
+    pub fn with_relief(self, relief: Relief) -> Self {
+        Self { relief, ..self }
     }
 
     /// What goes wrong, in order: from when, to when, and what.
@@ -172,10 +189,8 @@ impl Simulation {
     fn share(&self, kind: TroubleKind, at: i64, period: i64) -> f64 {
         let overlap = |trouble: &Trouble| {
             let (from, mut to) = (self.start + trouble.from_minute * 60, self.start + trouble.to_minute * 60);
-            if kind == TroubleKind::SlowFunction
-                && let Some(rested) = self.rested_at.filter(|rested| *rested >= from)
-            {
-                to = to.min(rested + RECOVERY);
+            if let Some(acted) = self.relief.of(kind).map(Timestamp::as_second).filter(|acted| *acted >= from) {
+                to = to.min(acted + RECOVERY);
             }
             (to.min(at + period) - from.max(at)).max(0)
         };

@@ -1,6 +1,8 @@
 //! What actions change on a laptop: a server on loopback that speaks the wire protocol of AWS for the few calls that
 //! actions make, over a file in the run's folder. The suite calls it with the real SDK. Nothing in an AWS account is touched.
 
+mod wire;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -28,12 +30,61 @@ pub struct Targets {
 }
 
 /// What there is. Two processes may serve one file: each request reads it and writes it whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Account {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
     parameters: BTreeMap<String, String>,
-    /// When the circuit breaker of a service was opened last, in the time of the run: the simulated application feels it.
+    /// Lambda functions, by name.
+    pub functions: BTreeMap<String, Function>,
+    /// `DynamoDB` tables of the application, by name.
+    pub tables: BTreeMap<String, Table>,
+    /// The concurrency that is reserved for no function.
+    pub unreserved: u32,
+    /// When an action was done to a target last, in the time of the run: the simulated application feels it.
     #[serde(default)]
-    opened: BTreeMap<String, Timestamp>,
+    acted: BTreeMap<String, Timestamp>,
+}
+
+/// A Lambda function.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Its environment variables.
+    pub variables: BTreeMap<String, String>,
+    /// Grows with every change.
+    pub revision: u64,
+    /// Names of its aliases.
+    pub aliases: Vec<String>,
+    /// The concurrency that is reserved for it.
+    pub reserved: Option<u32>,
+    /// Whether an update of it is under way.
+    pub updating: bool,
+}
+
+/// A `DynamoDB` table with provisioned capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Read units.
+    pub read: u32,
+    /// Write units.
+    pub write: u32,
+}
+
+impl Default for Account {
+    /// What AI Nutritionist has.
+    fn default() -> Self {
+        let function = |name: &str| {
+            let variables = BTreeMap::from([("STAGE".to_owned(), "production".to_owned())]);
+            let reserved = (name == "meal-planner").then_some(50);
+            (format!("ai-nutritionist-{name}"), Function { variables, revision: 1, reserved, ..Function::default() })
+        };
+        let table = |name: &str| (format!("ai-nutritionist-{name}"), Table { read: 100, write: 50 });
+        Self {
+            parameters: BTreeMap::new(),
+            functions: ["api", "meal-planner", "scheduler"].map(function).into(),
+            tables: ["users", "meal-plans"].map(table).into(),
+            unreserved: 950,
+            acted: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +102,7 @@ impl Targets {
         kept.read()?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen on 127.0.0.1")?;
         let address = listener.local_addr().context("cannot learn the port")?;
-        let router = Router::new().route("/", post(systems_manager)).with_state(kept.clone());
+        let router = Router::new().fallback(answer).with_state(kept.clone());
         let served = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
@@ -78,15 +129,25 @@ impl Targets {
         Ok(self.kept.read()?.parameters.get(name).cloned())
     }
 
-    /// When the circuit breaker of a service was opened last.
-    pub fn opened_at(&self, service: &str) -> anyhow::Result<Option<Timestamp>> {
-        Ok(self.kept.read()?.opened.get(service).copied())
+    /// What there is, past the wire.
+    pub fn account(&self) -> anyhow::Result<Account> {
+        self.kept.read()
     }
 
-    /// Notes that the circuit breaker of a service was opened.
-    pub fn note_opened(&self, service: &str, now: Timestamp) -> anyhow::Result<()> {
+    /// Somebody else changes something, past the wire.
+    pub fn change(&self, change: impl FnOnce(&mut Account)) -> anyhow::Result<()> {
+        self.kept.change(change)
+    }
+
+    /// When an action was done to a target last: `circuit-breaker/model`.
+    pub fn acted_at(&self, target: &str) -> anyhow::Result<Option<Timestamp>> {
+        Ok(self.kept.read()?.acted.get(target).copied())
+    }
+
+    /// Notes that an action was done to a target.
+    pub fn note_acted(&self, target: &str, now: Timestamp) -> anyhow::Result<()> {
         self.kept.change(|account| {
-            account.opened.insert(service.to_owned(), now);
+            account.acted.insert(target.to_owned(), now);
         })
     }
 
@@ -134,44 +195,32 @@ impl Kept {
     }
 }
 
-/// Parameter Store. Source of the forms: the API reference of AWS Systems Manager, `GetParameter`, `PutParameter` and
-/// `DeleteParameter`.
-async fn systems_manager(State(kept): State<Kept>, headers: HeaderMap, body: Bytes) -> Response {
+/// What AWS answers: a body, or a code and a message.
+type Said = Result<Value, (&'static str, String)>;
+
+async fn answer(State(kept): State<Kept>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let operation = target.strip_prefix("AmazonSSM.").unwrap_or_default();
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
-    let name = text("Name").to_owned();
-    let answer = match operation {
-        "GetParameter" => kept.read().map(|account| match account.parameters.get(&name) {
-            Some(value) => Ok(json!({ "Parameter": { "Name": name, "Type": "String", "Value": value, "Version": 1 } })),
-            None => Err(("ParameterNotFound", format!("{name} is not there"))),
-        }),
-        "PutParameter" => kept.change(|account| {
-            let known = account.parameters.contains_key(&name);
-            if known && request.get("Overwrite") != Some(&json!(true)) {
-                return Err(("ParameterAlreadyExists", format!("{name} is there already")));
-            }
-            account.parameters.insert(name.clone(), text("Value").to_owned());
-            Ok(json!({ "Tier": "Standard", "Version": 1 }))
-        }),
-        "DeleteParameter" => kept.change(|account| match account.parameters.remove(&name) {
-            Some(_) => Ok(json!({})),
-            None => Err(("ParameterNotFound", format!("{name} is not there"))),
-        }),
-        other => Ok(Err(("UnknownOperationException", format!("the stand-in has no {other}")))),
+    let said = match target.split_once('.') {
+        Some(("AmazonSSM", operation)) => wire::parameter_store(&kept, operation, &request),
+        Some(("DynamoDB_20120810", operation)) => wire::dynamodb(&kept, operation, &request),
+        _ => wire::lambda(&kept, &method, uri.path(), &request),
     };
-    if matches!(answer, Ok(Ok(_))) && !operation.starts_with("Get") {
-        kept.carried_out.lock().unwrap_or_else(PoisonError::into_inner).push((operation.to_owned(), request.clone()));
+    let failed = |status: StatusCode, code: &str, message: &str| {
+        // Lambda has the code in a header, the others in the body.
+        let body = json!({ "__type": code, "message": message, "Message": message });
+        (status, [("x-amzn-errortype", code.to_owned())], Json(body)).into_response()
+    };
+    let operation =
+        target.split_once('.').map_or_else(|| format!("{method} {}", uri.path()), |(_, name)| name.to_owned());
+    let changes = !["Get", "Describe", "GET"].iter().any(|reads| operation.starts_with(reads));
+    if changes && matches!(said, Ok(Ok(_))) {
+        kept.carried_out.lock().unwrap_or_else(PoisonError::into_inner).push((operation, request));
     }
-    match answer {
+    match said {
         Ok(Ok(answer)) => Json(answer).into_response(),
-        Ok(Err((code, message))) => {
-            (StatusCode::BAD_REQUEST, Json(json!({ "__type": code, "message": message }))).into_response()
-        }
-        Err(error) => {
-            let body = json!({ "__type": "InternalServerError", "message": format!("{error:#}") });
-            (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
-        }
+        Ok(Err((code @ "ResourceConflictException", message))) => failed(StatusCode::CONFLICT, code, &message),
+        Ok(Err((code, message))) => failed(StatusCode::BAD_REQUEST, code, &message),
+        Err(error) => failed(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", &format!("{error:#}")),
     }
 }

@@ -57,7 +57,7 @@ pub fn check(asked: Asked<'_>, ledger: &Ledger, now: Timestamp) -> Verdict {
     }
 }
 
-/// Whether the allow-list has the target.
+/// Whether the allow-list has the target, by its name.
 pub fn is_allowed(actions: &Actions, target: &str) -> bool {
     actions.allow.iter().any(|pattern| is_like(pattern, target))
 }
@@ -65,6 +65,9 @@ pub fn is_allowed(actions: &Actions, target: &str) -> bool {
 fn obstacle(asked: Asked<'_>, ledger: &Ledger, now: Timestamp) -> Option<String> {
     let Asked { actions, runbook, automation, target, .. } = asked;
     let name = target.to_string();
+    if let Target::Missing { dimension } = target {
+        return Some(format!("no alert that asks for it has a dimension {dimension}"));
+    }
     if !is_allowed(actions, &name) {
         return Some(format!("{name} is not on the allow-list (`actions: allow` in the catalogue)"));
     }

@@ -1,6 +1,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::rails::{Asked, Verdict as Rail, check};
+use serde_json::json;
+
 use super::*;
 use crate::catalogue::{Actions, Approval, Automation};
 
@@ -210,4 +212,134 @@ fn the_ledger_forgets_what_is_a_day_old_and_counts_failures_in_a_row() {
     assert_eq!(ledger.failures["errors"], 2);
     ledger.count("errors", true);
     assert!(ledger.failures.is_empty());
+}
+
+const KEY: &str = "sha256:ba7816bf";
+
+fn function(revision: &str, restarted: Option<&str>) -> Observed {
+    Observed::Function {
+        revision: revision.to_owned(),
+        updating: false,
+        aliases: Vec::new(),
+        restarted: restarted.map(str::to_owned),
+        variables: [("KEY".to_owned(), KEY.to_owned())].into(),
+    }
+}
+
+fn on_function(action: &ActionKind, observed: &Observed) -> Result<Plan, String> {
+    plan(action, &Target::Function { name: "api".to_owned() }, observed, "INC-1/1", at(0))
+}
+
+fn restart() -> ActionKind {
+    ActionKind::Restart { function: "api".to_owned() }
+}
+
+#[test]
+fn a_restart_sends_every_variable_and_prints_none() {
+    let plan = on_function(&restart(), &function("7", None)).unwrap();
+    assert!(plan.inverse.is_empty() && plan.later.is_none());
+    let value = "INC-1/1 2026-11-23T12:00:00Z";
+    let request = json!({
+        "FunctionName": "api",
+        "RevisionId": "7",
+        "Environment": { "Variables": { "KEY": KEY, "MONITORING_RESTARTED": value } },
+    });
+    let planned = &plan.calls[0];
+    assert_eq!(planned.call.request(), ("lambda:UpdateFunctionConfiguration", request));
+    assert_eq!(planned.judge(&function("7", None)), Verdict::Call);
+    assert_eq!(planned.judge(&function("8", Some(value))), Verdict::Already);
+    assert!(matches!(planned.judge(&function("8", None)), Verdict::Changed(_)));
+    let mut other = function("7", None);
+    let Observed::Function { variables, .. } = &mut other else { panic!() };
+    variables.insert("NEW".to_owned(), KEY.to_owned());
+    assert!(matches!(planned.judge(&other), Verdict::Changed(_)));
+}
+
+#[test]
+fn what_a_touch_would_not_restart_is_refused() {
+    let mut aliased = function("7", None);
+    let Observed::Function { aliases, .. } = &mut aliased else { panic!() };
+    aliases.push("live".to_owned());
+    assert!(on_function(&restart(), &aliased).unwrap_err().contains("api has the alias live"));
+    let mut updating = function("7", None);
+    let Observed::Function { updating: under_way, .. } = &mut updating else { panic!() };
+    *under_way = true;
+    assert!(on_function(&restart(), &updating).unwrap_err().contains("under way"));
+}
+
+fn scale(scaled: Scaled, factor_percent: u32, cap: u32) -> ActionKind {
+    ActionKind::ScaleOut { scaled, name: "api".to_owned(), factor_percent, cap }
+}
+
+/// What the reserved concurrency of a function becomes, and what it is set back to.
+#[track_caller]
+fn reserves(reserved: Option<u32>, unreserved: u32, cap: u32, expected: Result<u32, &str>) {
+    let observed = Observed::Concurrency { reserved, unreserved };
+    let planned = on_function(&scale(Scaled::Function, 200, cap), &observed);
+    match (planned, expected) {
+        (Ok(plan), Ok(expected)) => {
+            let set = |reserved| Call::ReserveConcurrency { function: "api".to_owned(), reserved };
+            assert_eq!((&plan.calls[0].call, &plan.inverse[0].call), (&set(expected), &set(reserved.unwrap())));
+            let after = Observed::Concurrency { reserved: Some(expected), unreserved: 100 };
+            assert_eq!(plan.calls[0].judge(&observed), Verdict::Call);
+            assert_eq!(plan.calls[0].judge(&after), Verdict::Already);
+            assert_eq!(plan.inverse[0].judge(&after), Verdict::Call);
+            let other = Observed::Concurrency { reserved: Some(9999), unreserved: 0 };
+            assert!(matches!(plan.inverse[0].judge(&other), Verdict::Changed(_)));
+        }
+        (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
+        (planned, expected) => panic!("{planned:?}, not {expected:?}"),
+    }
+}
+
+#[test]
+fn reserved_concurrency_grows_only_where_there_is_some_and_leaves_a_hundred() {
+    reserves(Some(50), 950, 500, Ok(100));
+    reserves(Some(50), 950, 80, Ok(80));
+    reserves(Some(50), 130, 500, Ok(80));
+    reserves(Some(50), 100, 500, Err("of which 100 stay"));
+    reserves(Some(80), 950, 80, Err("80 of at most 80"));
+    reserves(None, 950, 500, Err("would cap it"));
+    reserves(Some(0), 950, 500, Err("switched off"));
+}
+
+/// What the capacity of a table becomes.
+#[track_caller]
+fn grows(before: Capacity, cap: u32, expected: Result<Capacity, &str>) {
+    let target = Target::Table { name: "users".to_owned() };
+    let observed = Observed::Table { active: true, capacity: before };
+    match (plan(&scale(Scaled::Table, 150, cap), &target, &observed, "INC-1/1", at(0)), expected) {
+        (Ok(plan), Ok(expected)) => {
+            let set = |capacity| Call::SetCapacity { table: "users".to_owned(), capacity };
+            assert_eq!((&plan.calls[0].call, &plan.inverse[0].call), (&set(expected), &set(before)));
+            assert_eq!(plan.calls[0].judge(&observed), Verdict::Call);
+            assert_eq!(plan.calls[0].judge(&Observed::Table { active: true, capacity: expected }), Verdict::Already);
+            let busy = Observed::Table { active: false, capacity: before };
+            assert!(matches!(plan.calls[0].judge(&busy), Verdict::Busy(_)));
+        }
+        (Err(why), Err(expected)) => assert!(why.contains(expected), "{why}"),
+        (planned, expected) => panic!("{planned:?}, not {expected:?}"),
+    }
+}
+
+#[test]
+fn a_table_grows_in_its_own_mode() {
+    let provisioned = |read, write| Capacity::Provisioned { read, write };
+    grows(provisioned(100, 51), 1000, Ok(provisioned(150, 77)));
+    grows(provisioned(100, 900), 1000, Ok(provisioned(150, 1000)));
+    // What is above the cap already stays.
+    grows(provisioned(100, 2000), 1000, Ok(provisioned(150, 2000)));
+    grows(provisioned(1000, 2000), 1000, Err("the most is 1000"));
+    let on_demand = |max_read, max_write| Capacity::OnDemand { max_read, max_write };
+    grows(on_demand(Some(100), None), 1000, Ok(on_demand(Some(150), None)));
+    grows(on_demand(None, None), 1000, Err("grows by itself"));
+    let request = Call::SetCapacity { table: "users".to_owned(), capacity: on_demand(Some(150), None) }.request();
+    let limits = json!({ "MaxReadRequestUnits": 150, "MaxWriteRequestUnits": -1 });
+    assert_eq!(request, ("dynamodb:UpdateTable", json!({ "TableName": "users", "OnDemandThroughput": limits })));
+}
+
+#[test]
+fn what_was_seen_of_something_else_plans_nothing() {
+    let seen = Observed::Parameter { value: None };
+    assert!(on_function(&restart(), &seen).unwrap_err().contains("says nothing about restart"));
 }

@@ -73,6 +73,32 @@ pub enum ActionKind {
         /// The calls that are let through while it is half-open, in percent: 1 to 99.
         probe_percent: u8,
     },
+    /// Gives a Lambda function new execution environments.
+    Restart {
+        /// Its name, or the dimension of the alert that has it: `{FunctionName}`.
+        function: String,
+    },
+    /// Gives more capacity to something, until the incident is over.
+    ScaleOut {
+        /// What it is.
+        scaled: Scaled,
+        /// Its name, or the dimension of the alert that has it: `{TableName}`.
+        name: String,
+        /// 200 for twice as much; more than 100.
+        factor_percent: u32,
+        /// At most this: units a second of a table, reserved concurrency of a function.
+        cap: u32,
+    },
+}
+
+/// What can be given more capacity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaled {
+    /// A Lambda function for which concurrency is reserved.
+    Function,
+    /// A `DynamoDB` table.
+    Table,
 }
 
 impl ActionKind {
@@ -80,6 +106,8 @@ impl ActionKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::CircuitBreaker { .. } => "circuit_breaker",
+            Self::Restart { .. } => "restart",
+            Self::ScaleOut { .. } => "scale_out",
         }
     }
 }

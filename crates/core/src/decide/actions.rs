@@ -86,8 +86,13 @@ fn next_action<'a>(
 
 /// Whether an alert that asks for the runbook fires. What is beyond those that are kept may.
 fn asks_for(incident: &Incident, runbook: &str) -> bool {
-    let asks = |member: &Member| member.runbook.as_deref() == Some(runbook) && member.state == ChangeState::Firing;
-    !incident.beyond.is_empty() || incident.alerts.values().any(asks)
+    !incident.beyond.is_empty() || asking(incident, runbook).is_some()
+}
+
+/// The alert that asks for the runbook: the worst that fires, among equals the first.
+fn asking<'a>(incident: &'a Incident, runbook: &str) -> Option<&'a Member> {
+    let asks = |member: &&Member| member.runbook.as_deref() == Some(runbook) && member.state == ChangeState::Firing;
+    incident.alerts.values().filter(asks).min_by_key(|member| (std::cmp::Reverse(member.severity), member.since))
 }
 
 impl Deciding<'_> {
@@ -141,7 +146,8 @@ impl Deciding<'_> {
         let (catalogue, now) = (self.policy.catalogue, self.now);
         let Some(incident) = &self.incident else { return false };
         let Some((runbook, automation, place, spec)) = next_action(catalogue, incident) else { return false };
-        let target = action::target_of(catalogue, self.policy.environment, &spec.action);
+        let alert = asking(incident, runbook).map(|member| member.dimensions.clone()).unwrap_or_default();
+        let target = action::target_of(catalogue, self.policy.environment, &spec.action, &alert);
         let what = format!("{} on {target}", spec.action.as_str());
         let mut run = Run {
             number: incident.next_run,
@@ -189,7 +195,7 @@ impl Deciding<'_> {
 
     /// Asks for the state of the target.
     fn look(&mut self, run: &Run) -> Vec<u32> {
-        let kind = EffectKind::Look { run: run.number, look: run.target.look() };
+        let kind = EffectKind::Look { run: run.number, look: action::look_for(&run.spec.action, &run.target) };
         self.effect(kind).into_iter().collect()
     }
 

@@ -1,7 +1,8 @@
 //! What is done by itself: from a breach to an action that is verified and undone, and every rail in its way.
 
+use monitorctl::local::targets::Table;
 use monitoring_core::action::RunState;
-use monitoring_core::catalogue::{Approval, Automation};
+use monitoring_core::catalogue::{ActionKind, ActionSpec, Approval, Automation, Scaled};
 use monitoring_core::incident::IncidentId;
 use scenarios::senders::{buttons, press};
 use scenarios::sweep::Step::{At, Command, Fires, Meanwhile, Recovers, Tick};
@@ -335,6 +336,131 @@ async fn nobody_can_have_it_call_what_is_not_allowed() {
     let answer = serde_json::to_value(actor.handle_event(json!({ "request": "reboot" })).await).unwrap();
     assert_eq!(answer["answer"], "failed");
     assert_eq!(changes(&world), []);
+}
+
+const API: &str = "ai-nutritionist-api";
+const USERS: &str = "ai-nutritionist-users";
+
+fn acts(action: ActionKind) -> Options {
+    let mut options = with(|automation| automation.actions = vec![ActionSpec { action, verify_seconds: 600 }]);
+    options.catalogue.actions.allow = vec!["lambda/ai-nutritionist-*".to_owned(), "table/ai-nutritionist-*".to_owned()];
+    options
+}
+
+fn restart() -> Options {
+    acts(ActionKind::Restart { function: "{FunctionName}".to_owned() })
+}
+
+fn scale(scaled: Scaled, name: &str, cap: u32) -> Options {
+    acts(ActionKind::ScaleOut { scaled, name: name.to_owned(), factor_percent: 200, cap })
+}
+
+#[tokio::test]
+async fn a_restart_keeps_every_other_variable() {
+    let world = World::with(restart()).await;
+    let secrets = [("STRIPE_KEY", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"), ("STAGE", "production")];
+    let secrets = secrets.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    world.targets.change(|account| account.functions.get_mut(API).unwrap().variables = secrets.clone().into()).unwrap();
+    let id = slow(&world).await;
+    let function = world.targets.account().unwrap().functions[API].clone();
+    let mut variables = function.variables;
+    assert_eq!(variables.remove("MONITORING_RESTARTED").unwrap(), format!("{id}/1 2026-11-23T12:00:00Z"));
+    assert_eq!(variables, secrets.into());
+    assert_eq!((function.revision, runs(&world, &id).await), (2, vec!["1 Watching".to_owned()]));
+
+    // The secret is nowhere but in the request itself.
+    let tables = world.dynamodb.seen();
+    let kept = format!("{:?} {:?} {:?}", tables, world.told(), world.facts(&id).await);
+    assert!(!kept.contains("sk_live"), "a secret was written down");
+    assert!(kept.contains("sha256:"), "its hash is in the plan");
+}
+
+#[tokio::test]
+async fn a_function_behind_an_alias_is_not_restarted() {
+    let world = World::with(restart()).await;
+    world.targets.change(|account| account.functions.get_mut(API).unwrap().aliases.push("live".to_owned())).unwrap();
+    let id = slow(&world).await;
+    assert_eq!((runs(&world, &id).await, changes(&world)), (vec!["1 Ended { end: Nothing }".to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn a_function_that_is_deployed_meanwhile_is_left_alone() {
+    let world = World::with(restart()).await;
+    world.outside.before_run(|targets| {
+        targets.change(|account| account.functions.get_mut(API).unwrap().revision += 1).unwrap();
+    });
+    let id = slow(&world).await;
+    assert_eq!((runs(&world, &id).await, changes(&world)), (vec!["1 Ended { end: Left }".to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn an_update_that_is_under_way_is_waited_for() {
+    let world = World::with(restart()).await;
+    world.outside.before_run(|targets| {
+        targets.change(|account| account.functions.get_mut(API).unwrap().updating = true).unwrap();
+    });
+    let id = slow(&world).await;
+    assert_eq!((runs(&world, &id).await, changes(&world)), (vec!["1 Acting".to_owned()], vec![]));
+    world.targets.change(|account| account.functions.get_mut(API).unwrap().updating = false).unwrap();
+    world.wait(1.minute()).await;
+    assert_eq!((runs(&world, &id).await, changes(&world).len()), (vec!["1 Watching".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_ends_it() {
+    let world = World::with(restart()).await;
+    world.targets.change(|account| account.functions.clear()).unwrap();
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Failed }"]);
+    assert!(world.said(&id, 3).await.contains("ResourceNotFoundException"), "{}", world.said(&id, 3).await);
+}
+
+#[tokio::test]
+async fn a_table_gets_more_capacity_and_gives_it_back() {
+    let world = World::with(scale(Scaled::Table, USERS, 150)).await;
+    let capacity = |world: &World| world.targets.account().unwrap().tables[USERS];
+    let id = slow(&world).await;
+    assert_eq!(capacity(&world), Table { read: 150, write: 100 });
+    world.advance(2.minutes());
+    recovered(&world).await;
+    assert_eq!(capacity(&world), Table { read: 100, write: 50 });
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Undone }"]);
+    // The API reference of `UpdateTable`.
+    let update = |read: u32, write: u32| {
+        let units = json!({ "ReadCapacityUnits": read, "WriteCapacityUnits": write });
+        ("UpdateTable".to_owned(), json!({ "TableName": USERS, "ProvisionedThroughput": units }))
+    };
+    assert_eq!(changes(&world), [update(150, 100), update(100, 50)]);
+}
+
+#[tokio::test]
+async fn reserved_concurrency_grows_and_shrinks_and_a_hundred_stay() {
+    const PLANNER: &str = "ai-nutritionist-meal-planner";
+    let world = World::with(scale(Scaled::Function, PLANNER, 500)).await;
+    world.targets.change(|account| account.unreserved = 130).unwrap();
+    let reserved = |world: &World| world.targets.account().unwrap().functions[PLANNER].reserved;
+    let id = slow(&world).await;
+    assert_eq!(reserved(&world), Some(80));
+    world.resolve(&id, "bob").await;
+    assert_eq!(reserved(&world), Some(50));
+    assert_eq!(world.targets.account().unwrap().unreserved, 130);
+}
+
+#[tokio::test]
+async fn a_function_without_a_reservation_gets_none() {
+    let world = World::with(scale(Scaled::Function, API, 500)).await;
+    let id = slow(&world).await;
+    assert_eq!((runs(&world, &id).await, changes(&world)), (vec!["1 Ended { end: Nothing }".to_owned()], vec![]));
+}
+
+#[tokio::test]
+async fn wherever_it_dies_a_function_is_restarted_once() {
+    const STEPS: &[Step] = &[THROTTLED, At(5), Tick, Recovers("lambda-throttles"), At(9), Tick, Meanwhile(restarted)];
+    sweep(Story { options: restart, ..story("a restart", STEPS) }).await;
+}
+
+fn restarted(world: &World) {
+    assert_eq!(world.targets.account().unwrap().functions[API].revision, 2, "{:?}", changes(world));
 }
 
 const THROTTLED: Step = Fires("lambda-throttles", "warning");

@@ -2,8 +2,8 @@
 
 use monitoring_core::action::rails::is_allowed;
 
-use super::super::document::{Action, Automation, Duration};
-use super::super::resolve::resolved_actions;
+use super::super::document::{Action, Automation, CircuitBreaker, Duration, Rule};
+use super::super::resolve::{dimensions, resolved_actions};
 use super::super::suggest::nearest;
 use super::super::yaml::child;
 use super::{Checker, entries, items};
@@ -44,8 +44,25 @@ fn check_automation(checker: &mut Checker<'_>, pointer: &str, name: &str, automa
 fn check_action(checker: &mut Checker<'_>, pointer: &str, name: &str, action: &Action) {
     let what = format!("the time in which an action of runbook {name} must help");
     limits(checker, &child(pointer, "verify"), &what, action.verify, 60, 86_400);
-    let Some(breaker) = &action.circuit_breaker else { return };
-    let at = child(pointer, "circuit_breaker");
+    if let Some(breaker) = &action.circuit_breaker {
+        let at = child(pointer, "circuit_breaker");
+        check_breaker(checker, &at, name, breaker);
+    }
+    if let Some(restart) = &action.restart {
+        check_target(checker, &child(&child(pointer, "restart"), "function"), name, "lambda", &restart.function);
+    }
+    if let Some(scale_out) = &action.scale_out {
+        let at = child(pointer, "scale_out");
+        if let Some(function) = &scale_out.function {
+            check_target(checker, &child(&at, "function"), name, "lambda", function);
+        }
+        if let Some(table) = &scale_out.table {
+            check_target(checker, &child(&at, "table"), name, "table", table);
+        }
+    }
+}
+
+fn check_breaker(checker: &mut Checker<'_>, at: &str, name: &str, breaker: &CircuitBreaker) {
     let services = &checker.document.actions.services;
     if !services.contains(&breaker.service) {
         let help = match nearest(&breaker.service, services.iter().map(String::as_str)) {
@@ -53,13 +70,38 @@ fn check_action(checker: &mut Checker<'_>, pointer: &str, name: &str, action: &A
             None => "add it to `services:` under `actions:`".to_owned(),
         };
         let message = format!("runbook {name} opens the circuit breaker of an unknown service \"{}\"", breaker.service);
-        checker.error(child(&at, "service"), message, help);
+        checker.error(child(at, "service"), message, help);
         return;
     }
     let what = format!("the time after which runbook {name} probes");
-    limits(checker, &child(&at, "probe_after"), &what, breaker.probe_after, 60, 86_400);
-    let target = format!("circuit-breaker/{}", breaker.service);
-    if !is_allowed(&resolved_actions(checker.document), &target) {
+    limits(checker, &child(at, "probe_after"), &what, breaker.probe_after, 60, 86_400);
+    check_allowed(checker, &child(at, "service"), name, &format!("circuit-breaker/{}", breaker.service));
+}
+
+/// A function or a table, by its name or by a dimension in braces, which the rules of the runbook have to have.
+fn check_target(checker: &mut Checker<'_>, at: &str, name: &str, kind: &str, pattern: &str) {
+    let dimension = pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    let Some(dimension) = dimension else {
+        if pattern.contains(['{', '}', ' ']) {
+            let message = format!("runbook {name} cannot act on \"{pattern}\"");
+            checker.error(at, message, "write a name, or a single dimension in braces such as \"{FunctionName}\"");
+        } else {
+            check_allowed(checker, at, name, &format!("{kind}/{pattern}"));
+        }
+        return;
+    };
+    let document = checker.document;
+    let rules = document.rules.values().filter(|rule| rule.runbook.as_deref() == Some(name));
+    let has = |rule: &Rule| dimensions(document, &rule.metric).iter().any(|set| set.contains_key(dimension));
+    if rules.clone().count() > 0 && !rules.into_iter().any(has) {
+        let message = format!("no rule of runbook {name} has a dimension {dimension}");
+        checker.error(at, message, "name a dimension of the metric that one of them watches, or write the name itself");
+    }
+}
+
+/// What is not on the allow-list is refused at run time; better said before.
+fn check_allowed(checker: &mut Checker<'_>, at: &str, name: &str, target: &str) {
+    if !is_allowed(&resolved_actions(checker.document), target) {
         let message = format!("runbook {name} acts on {target}, which `actions: allow` does not have");
         checker.warning(at, message, format!("add \"{target}\" to `allow:`, or it is never done"));
     }

@@ -90,10 +90,14 @@ fn expires() -> Duration {
 /// One action: exactly one kind of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["circuit_breaker"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["circuit_breaker"]}, {"required": ["restart"]}, {"required": ["scale_out"]}]))]
 pub(crate) struct Action {
     /// Keeps the application from calling a service, until the incident is over.
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
+    /// Gives a Lambda function new execution environments, by a change of its configuration that keeps everything else.
+    pub(crate) restart: Option<Restart>,
+    /// Gives more capacity to a function or a table, until the incident is over.
+    pub(crate) scale_out: Option<ScaleOut>,
     /// The alerts that asked for it must be measured OK within this time, or it counts as no help and is undone. Default `10m`.
     #[serde(default = "verify")]
     pub(crate) verify: Duration,
@@ -116,6 +120,41 @@ pub(crate) struct CircuitBreaker {
     #[serde(default = "probe_percent")]
     #[schemars(range(min = 1, max = 99))]
     pub(crate) probe_percent: u8,
+}
+
+/// Gives a Lambda function new execution environments.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Restart {
+    /// Its name, or the dimension of the alert that has it: `"{FunctionName}"`.
+    #[schemars(length(min = 1))]
+    pub(crate) function: String,
+}
+
+/// Gives more capacity to a function or a table, until the incident is over. One of `function` and `table`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{"required": ["function"]}, {"required": ["table"]}]))]
+pub(crate) struct ScaleOut {
+    /// A Lambda function for which concurrency is reserved; or the dimension of the alert that has its name:
+    /// `"{FunctionName}"`. Always leaves 100 to the functions without a reservation.
+    #[schemars(length(min = 1))]
+    pub(crate) function: Option<String>,
+    /// A DynamoDB table, or the dimension of the alert that has its name: `"{TableName}"`. Its provisioned capacity, or its limits
+    /// where it is on demand.
+    #[schemars(length(min = 1))]
+    pub(crate) table: Option<String>,
+    /// How many times as much. Default 2.
+    #[serde(default = "factor")]
+    #[schemars(range(min = 1.1, max = 10.0))]
+    pub(crate) factor: f64,
+    /// At most this: units a second of a table, reserved concurrency of a function.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) cap: u32,
+}
+
+fn factor() -> f64 {
+    2.0
 }
 
 fn probe_after() -> Duration {

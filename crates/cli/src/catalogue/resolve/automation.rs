@@ -1,8 +1,8 @@
 //! What the suite may do by itself.
 
-use monitoring_core::catalogue::{self as resolved, ActionKind, ActionSpec};
+use monitoring_core::catalogue::{self as resolved, ActionKind, ActionSpec, Scaled};
 
-use super::super::document::{Action, Actions, Automation, Document};
+use super::super::document::{Action, Actions, Automation, Document, ScaleOut};
 
 pub(crate) fn actions(document: &Document) -> resolved::Actions {
     let Actions { dry_run, allow, services, max_per_hour } = &document.actions;
@@ -31,11 +31,25 @@ pub(super) fn automation(automation: &Automation) -> resolved::Automation {
 }
 
 fn action(action: &Action) -> Option<ActionSpec> {
-    let breaker = action.circuit_breaker.as_ref()?;
-    let kind = ActionKind::CircuitBreaker {
-        service: breaker.service.clone(),
-        probe_after_seconds: breaker.probe_after.seconds,
-        probe_percent: breaker.probe_percent,
+    let kind = if let Some(breaker) = &action.circuit_breaker {
+        ActionKind::CircuitBreaker {
+            service: breaker.service.clone(),
+            probe_after_seconds: breaker.probe_after.seconds,
+            probe_percent: breaker.probe_percent,
+        }
+    } else if let Some(restart) = &action.restart {
+        ActionKind::Restart { function: restart.function.clone() }
+    } else {
+        scale_out(action.scale_out.as_ref()?)?
     };
     Some(ActionSpec { action: kind, verify_seconds: action.verify.seconds })
+}
+
+fn scale_out(scale_out: &ScaleOut) -> Option<ActionKind> {
+    let function = scale_out.function.as_ref().map(|name| (Scaled::Function, name));
+    let (scaled, name) = function.or(scale_out.table.as_ref().map(|name| (Scaled::Table, name)))?;
+    // The schema keeps it between 1.1 and 10.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "110 to 1000")]
+    let factor_percent = (scale_out.factor * 100.0).round() as u32;
+    Some(ActionKind::ScaleOut { scaled, name: name.clone(), factor_percent, cap: scale_out.cap })
 }

@@ -252,11 +252,13 @@ fn the_model_recovers_when_it_is_left_alone_and_nothing_else_does() {
     };
     let began = DAY + 17 * 60 + 41;
     let at = |minute: i64| midnight() + SignedDuration::from_mins(minute);
-    let rested = simulation.with_model_rested(Some(at(began + 3)));
+    let rested = |minute| simulation.with_relief(Relief { model_rested: Some(at(minute)), table_scaled: None });
+    let since_before = rested(began - 60);
+    let rested = rested(began + 3);
     assert!(slow(began + 3, rested) && slow(began + 10, simulation));
     assert!(!slow(began + 5, rested) && !slow(began + 30, rested));
     // A breaker that was opened for another reason, before.
-    assert!(slow(began + 10, simulation.with_model_rested(Some(at(began - 60)))));
+    assert!(slow(began + 10, since_before));
     let errors = |simulation: Simulation| simulation.series(&request("ErrorCount", 0, 3 * DAY)).unwrap();
     assert_eq!(errors(rested), errors(simulation));
 }

@@ -72,7 +72,7 @@ impl Story {
             EffectKind::RunActions { calls, .. } => Some(calls),
             _ => None,
         });
-        let Call::PutParameter { value, .. } = &calls.expect("calls")[0].call;
+        let Call::PutParameter { value, .. } = &calls.expect("calls")[0].call else { panic!("no breaker") };
         serde_json::from_str::<Breaker>(value).unwrap().state
     }
 
@@ -181,7 +181,7 @@ fn whoever_is_on_it_is_told_and_not_called() {
 fn the_next_action_is_tried_when_the_one_before_did_not_help() {
     let mut story = story();
     let mut second = story.automation().actions[0].clone();
-    let ActionKind::CircuitBreaker { service, .. } = &mut second.action;
+    let ActionKind::CircuitBreaker { service, .. } = &mut second.action else { panic!("no breaker") };
     "payment".clone_into(service);
     story.automation().actions.push(second);
     story.opened();
@@ -360,4 +360,41 @@ fn without_the_ledger_nothing_is_done_and_people_are_called() {
     story.said(&["slack page 1.0 INC", "email page 1.0 INC"]);
     assert_eq!(story.incident().runs.len(), 0);
     assert!(needs_ledger(&story.catalogue, &[Event::Wake], None, story.incident.as_ref()));
+}
+
+#[test]
+fn a_restart_is_of_the_function_that_the_alert_names_and_leaves_nothing_to_undo() {
+    let mut story = story();
+    story.catalogue.actions.allow = vec!["lambda/ai-*".to_owned()];
+    story.automation().actions[0].action = ActionKind::Restart { function: "{FunctionName}".to_owned() };
+    let named = |name: &str, story: &Story| AlertChange {
+        runbook: Some(RUNBOOK.to_owned()),
+        dimensions: Dimensions::from([("FunctionName".to_owned(), name.to_owned())]),
+        ..alert("duration", ChangeState::Firing, Sev3, story.now)
+    };
+    let change = named("ai-planner", &story);
+    story.decide_all(&[Event::Alert(change)]);
+    assert_eq!(story.incident().runs[0].target.to_string(), "lambda/ai-planner");
+    let observed = Observed::Function {
+        revision: "7".to_owned(),
+        updating: false,
+        aliases: Vec::new(),
+        restarted: None,
+        variables: [("KEY".to_owned(), "sha256:ba7816bf".to_owned())].into(),
+    };
+    story.decide_all(&[Event::Looked(Looked { run: 1, result: Ok(observed) })]);
+    story.ran(Phase::Do, Ok(()));
+    story.pass(10);
+    story.wakes();
+    assert_eq!((story.state(), story.live_places()), (ended(RunEnd::NoHelp), 0));
+    story.said(&["slack page 2.0 INC/2.0", "email page 2.0 INC/2.0"]);
+}
+
+#[test]
+fn an_alert_without_the_dimension_names_no_target() {
+    let mut story = story();
+    story.automation().actions[0].action = ActionKind::Restart { function: "{FunctionName}".to_owned() };
+    story.slow("duration", Sev3);
+    assert_eq!(story.state(), ended(RunEnd::Refused));
+    assert!(story.journal.last().unwrap().reason.contains("no alert that asks for it has a dimension FunctionName"));
 }
