@@ -255,6 +255,18 @@ locals {
         condition = null
       },
       {
+        sid       = "ActionItems"
+        actions   = ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:PutItem"]
+        resources = [local.table_arn["action-items"]]
+        condition = null
+      },
+      {
+        sid       = "ActionItemsIndex"
+        actions   = ["dynamodb:Query"]
+        resources = ["${local.table_arn["action-items"]}/index/by-state"]
+        condition = null
+      },
+      {
         sid       = "Answers"
         actions   = ["lambda:InvokeFunction"]
         resources = local.invocable["incident-response"]

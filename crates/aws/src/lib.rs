@@ -19,6 +19,8 @@ pub mod monitoring;
 
 pub mod post_mortem;
 
+pub mod action_items;
+
 pub mod interactions;
 
 pub mod collect;

@@ -5,6 +5,7 @@
 //! back to the facts), and with `"approve": {"by": "alice"}` somebody approves it.
 
 use jiff::Timestamp;
+use monitoring_core::action_item::of_document;
 use monitoring_core::catalogue::Catalogue;
 use monitoring_core::incident::{Entry, IncidentId};
 use monitoring_core::post_mortem::{Evidence, Past, Performed, PostMortem, Section, markdown, write};
@@ -125,6 +126,9 @@ impl<O: Outside> Writer<O> {
             self.store.put_post_mortem(&document, &markdown::markdown(&document)).await?;
             tracing::info!(incident = %id, version = document.version, "post-mortem written");
         }
+        if matches!(request, Request::Write) {
+            self.keep_items(&document, now).await?;
+        }
         if !knows {
             self.tell(&document).await?;
         }
@@ -145,10 +149,19 @@ impl<O: Outside> Writer<O> {
         if incident.is_open() {
             return refused(format!("{id} is {}; its post-mortem is written when it is resolved", incident.status));
         }
-        let (journal, earlier) =
-            futures_util::try_join!(self.store.journal(id), self.store.recent_incidents(EARLIER_IN_EACH_SHARD))?;
+        let (journal, earlier, open_items) = futures_util::try_join!(
+            self.store.journal(id),
+            self.store.recent_incidents(EARLIER_IN_EACH_SHARD),
+            self.store.open_action_items(),
+        )?;
         let (entries, effects) = split(journal);
-        let earlier: Vec<Past> = earlier.iter().map(|incident| Past::of(incident, 0)).collect();
+        // What an earlier incident had left to do when this one happened is what counts, however much was done since.
+        let noted = |past: &IncidentId| {
+            let similar = previous.into_iter().flat_map(|previous| &previous.similar);
+            similar.filter(|similar| similar.incident_id == *past).map(|similar| similar.open_items).next()
+        };
+        let open = |past: &IncidentId| noted(past).or_else(|| open_items.get(past).copied()).unwrap_or_default();
+        let earlier: Vec<Past> = earlier.iter().map(|incident| Past::of(incident, open(&incident.id))).collect();
         let evidence = Evidence {
             incident: &incident,
             entries: &entries,
@@ -161,6 +174,20 @@ impl<O: Outside> Writer<O> {
             Some(document) => Ok((document, incident.post_mortem_at.is_some())),
             None => refused(format!("{id} has no end; resolve it with `monitorctl incidents resolve {id}`")),
         }
+    }
+
+    /// Makes the action items that the document asks for, unless they are there. Also for a document that was written before: whoever
+    /// wrote it may have died in between.
+    async fn keep_items(&self, document: &PostMortem, now: Timestamp) -> Result<(), WriteError> {
+        let existing = self.store.action_items_of(&document.incident_id).await?;
+        let writes = of_document(document, &existing, &self.catalogue, now);
+        for item in &writes {
+            self.store.put_action_item(item).await?;
+        }
+        if !writes.is_empty() {
+            tracing::info!(incident = %document.incident_id, items = writes.len(), "action items written");
+        }
+        Ok(())
     }
 
     /// Has the incident's reviewers told.

@@ -3,6 +3,7 @@
 //! Every write is conditional on what was read. Items are native `DynamoDB` maps, so that a person can read them in the
 //! console. The keys and indexes are in `tests/fixtures/tables.json`, which Terraform and the tests share.
 
+mod action_items;
 mod actions;
 mod alerts;
 mod cache;
@@ -90,6 +91,7 @@ pub struct Store {
     alerts: String,
     metrics: String,
     post_mortems: String,
+    action_items: String,
 }
 
 impl Store {
@@ -104,6 +106,7 @@ impl Store {
             alerts: table("monitoring-alerts"),
             metrics: table("monitoring-metrics"),
             post_mortems: table("postmortems"),
+            action_items: table("action-items"),
         }
     }
 }

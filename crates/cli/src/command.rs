@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::action_items::ActionItemsArgs;
 use crate::actions::ActionsArgs;
 use crate::backtest::BacktestArgs;
 use crate::benchmark::BenchmarkArgs;
@@ -74,6 +75,8 @@ enum Command {
     Actions(ActionsArgs),
     /// Read post-mortems, write in them, approve them
     PostMortems(PostMortemsArgs),
+    /// Look at what post-mortems ask for, and say what becomes of it
+    ActionItems(ActionItemsArgs),
     /// Tell why somebody was paged, or why not
     Explain(ExplainArgs),
     /// Look at the messages that could not be handled, and have them tried again
@@ -158,6 +161,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
     match cli.command {
         Command::Local(args) => Box::pin(crate::local::run(args, cli.json)).await,
         Command::Invoke(args) => Box::pin(crate::invoke::run(args, cli.json)).await,
+        Command::ActionItems(args) => Box::pin(crate::action_items::run(args, cli.json)).await,
         Command::Actions(args) => Box::pin(crate::actions::run(args, cli.json)).await,
         Command::Explain(args) => Box::pin(crate::explain::run(args, cli.json)).await,
         Command::Dlq(args) => Box::pin(crate::dlq::run(args, cli.json)).await,

@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use clap::Args;
 use jiff::Timestamp;
+use monitoring_aws::action_items::{self, ChangeError};
 use monitoring_aws::actions::{Answer, KillSwitch, Request};
 use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
 use monitoring_aws::post_mortem::WriteError;
@@ -187,9 +188,18 @@ impl Door {
         }
     }
 
-    /// Gives an event to the post-mortem function and returns its answer. What it refuses is an [`Exit`].
+    /// Gives an event to the post-mortem function, which keeps action items too, and returns its answer. What it refuses is an
+    /// [`Exit`].
     pub async fn post_mortem(&mut self, event: &Value) -> Result<Value, Exit> {
         match self {
+            Self::Local(local) if action_items::is_meant(event) => {
+                let now = local.now;
+                let item = local.suite.change_action_item(event, now).await.map_err(|error| match error {
+                    ChangeError::Refused(reason) => Exit::refused(reason),
+                    error @ ChangeError::Store(_) => anyhow::Error::from(error).into(),
+                })?;
+                Ok(serde_json::to_value(item).context("cannot write the answer as JSON")?)
+            }
             Self::Local(local) => {
                 let now = local.now;
                 let written = local.suite.write_post_mortem(event, now).await.map_err(|error| match error {

@@ -1,5 +1,6 @@
 //! `monitorctl`: the suite on one machine, and the door to the deployed one.
 
+pub mod action_items;
 pub mod actions;
 pub mod backtest;
 pub mod benchmark;

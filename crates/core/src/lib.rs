@@ -39,6 +39,8 @@ pub mod diagnosis;
 
 pub mod post_mortem;
 
+pub mod action_item;
+
 pub mod message;
 
 #[cfg(test)]

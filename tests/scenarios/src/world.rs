@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::Client;
 use jiff::{Span, Timestamp, TimestampArithmetic, ToSpan};
 use monitorctl::local::engine::Engine;
 use monitorctl::local::targets::Targets;
+use monitoring_aws::action_items::{ActionItems, Answer as ItemAnswer, ChangeError};
 use monitoring_aws::actions::Actor;
 use monitoring_aws::channel::{Channels, Endpoints};
 use monitoring_aws::http::{Http, Timeouts, stand_in_config};
@@ -350,6 +351,12 @@ impl World {
         let writer = Writer::new(store, self.outside.clone(), self.catalogue.clone(), ENVIRONMENT.to_owned());
         let written: Boxed<'_, _> = Box::pin(writer.handle(event, self.now()));
         written.await
+    }
+
+    /// Gives a command about an action item to the post-mortem function.
+    pub async fn action_item(&self, event: &Value) -> Result<ItemAnswer, ChangeError> {
+        let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
+        ActionItems::new(store, self.catalogue.clone()).handle(event, self.now()).await
     }
 
     /// Puts a message on the queue as its topic would. Returns its id there.

@@ -1,6 +1,7 @@
 //! The whole suite in one process: the handlers of the functions, over the embedded tables and the laptop's outside.
 
 use jiff::{SignedDuration, Timestamp};
+use monitoring_aws::action_items::{self, ActionItems, ChangeError};
 use monitoring_aws::actions::{Actor, Answer, KillSwitch, Request};
 use monitoring_aws::channel::{Channels, Endpoints};
 use monitoring_aws::http::{Http, Timeouts, causes, stand_in_config};
@@ -185,6 +186,11 @@ impl Suite {
             self.story.incident(touched);
         }
         written
+    }
+
+    /// Gives a command about an action item to the post-mortem function.
+    pub async fn change_action_item(&self, event: &Value, now: Timestamp) -> Result<action_items::Answer, ChangeError> {
+        ActionItems::new(self.store.clone(), self.catalogue.clone()).handle(event, now).await
     }
 
     /// Runs what functions have asked of each other. What fails is told: deployed, Lambda tries it again.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may fail like the tests")]
 
+mod action_items;
 mod backtest;
 mod catalogue;
 mod command_line;

@@ -3,6 +3,7 @@
 #![allow(clippy::large_futures)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod action_items;
 mod actions;
 mod alarms;
 mod crashes;

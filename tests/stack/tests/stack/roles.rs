@@ -75,12 +75,15 @@ fn roles() -> Vec<Role> {
                 read_item("incidents"),
                 read_item("postmortems"),
                 put_item("postmortems"),
+                read_item("action-items"),
+                put_item("action-items"),
                 invoke("ai-nutritionist-incident-response:live"),
             ],
             refused: vec![
                 put_item("incidents"),
                 put_item("incident-journal"),
                 delete_item("postmortems"),
+                delete_item("action-items"),
                 read_item("monitoring-alerts"),
                 secret("slack-webhook-url"),
                 publish("notify-email"),
@@ -148,6 +151,7 @@ fn delete_item(table: &str) -> Call {
 fn key(table: &str) -> Value {
     match table {
         "incidents" | "postmortems" => json!({"incident_id": {"S": "none"}}),
+        "action-items" => json!({"incident_id": {"S": "none"}, "item": {"S": "none"}}),
         "incident-journal" => json!({"incident_id": {"S": "none"}, "entry": {"S": "none"}}),
         "monitoring-alerts" => json!({"scope": {"S": "none"}, "fingerprint": {"S": "none"}}),
         "monitoring-metrics" => json!({"metric_id": {"S": "none"}, "timestamp": {"S": "none"}}),
