@@ -19,8 +19,10 @@ usage() {
 Usage: scripts/test.sh [--no-stack | --only-stack]
 
 Checks and tests everything: formatting, lints, Rust and Python tests, the
-shell scripts, the Terraform configuration (checkov), and the stack test, which deploys
-the functions' release zips to a local AWS (MiniStack) with Terraform.
+shell scripts, the Terraform configuration (checkov), the dependencies
+(cargo-deny), and the stack test, which deploys the functions' release zips to a
+local AWS (MiniStack) with Terraform. Known vulnerabilities of dependencies are
+looked for where RustSec's database on GitHub can be reached.
 
   --no-stack    all but the stack test
   --only-stack  the release build, the zips and the stack test
@@ -172,6 +174,17 @@ resolve_catalogue() {
   "$CARGO_TARGET_DIR/debug/monitorctl" catalogue resolve --deployment --out "$2"
 }
 
+# The licences, sources and versions of the dependencies; known vulnerabilities where RustSec's database can be fetched.
+check_dependencies() {
+  local advisories=https://github.com/rustsec/advisory-db
+  step "dependencies" "$tools/bin/cargo-deny" --locked check --hide-inclusion-graph licenses sources bans
+  if GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote --exit-code "$advisories" HEAD >/dev/null 2>&1; then
+    step "advisories" "$tools/bin/cargo-deny" --locked check advisories
+  else
+    skip "advisories" "the database at $advisories does not answer; known vulnerabilities and yanked versions were not looked for"
+  fi
+}
+
 # In a function, so that bash has read all of it before the first step: a run survives an edit of this file.
 main() {
   local checks=yes stack=yes nextest=no tools without_terraform=
@@ -213,6 +226,8 @@ main() {
     fi
     need_python_tools scripts/requirements-checkov.txt
     step "Terraform security" "$tools/bin/checkov" -d infrastructure --framework terraform --quiet --compact --skip-download
+    need_python_tools scripts/requirements-deny.txt
+    check_dependencies
     step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
     if [[ ! -d ../shared ]]; then
       skip "tests against reference data" "there is no ../shared beside the clone"
