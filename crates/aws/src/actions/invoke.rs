@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
@@ -38,7 +39,9 @@ impl ActionsFunction {
                 .operation_attempt_timeout(TIMEOUT)
                 .read_timeout(TIMEOUT)
                 .build();
-            Client::from_conf(aws_sdk_lambda::config::Builder::from(config).timeout_config(timeouts).build())
+            let config = aws_sdk_lambda::config::Builder::from(config).timeout_config(timeouts);
+            // Whoever asks has recorded it, and asks again by its own rules.
+            Client::from_conf(config.retry_config(RetryConfig::disabled()).build())
         });
         let unreadable = |reason: String| ApplyError { retryable: false, reason };
         let payload = serde_json::to_vec(request).map_err(|error| unreadable(error.to_string()))?;

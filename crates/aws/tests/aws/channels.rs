@@ -217,9 +217,15 @@ async fn a_retry_date_is_counted_from_now() {
 #[tokio::test]
 async fn a_stalled_server_is_a_retry() {
     let server = answering(ResponseTemplate::new(202).set_delay(Duration::from_secs(30))).await;
-    let error = deliver(&pager(&server), &pagerduty(), &notice(page(1)), None).await.unwrap_err();
-    assert_eq!(error.kind, RETRY);
-    assert!(error.reason.starts_with("PagerDuty: no answer in time"), "{error}");
+    for (channels, channel, receiver) in [
+        (pager(&server), pagerduty(), "PagerDuty"),
+        (webhook(&server), slack(), "Slack"),
+        (bot(&server), slack(), "Slack"),
+    ] {
+        let error = deliver(&channels, &channel, &notice(page(1)), None).await.unwrap_err();
+        assert_eq!(error.kind, RETRY);
+        assert!(error.reason.starts_with(&format!("{receiver}: no answer in time")), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -243,10 +249,17 @@ async fn a_broken_connection_is_a_retry() {
             drop(stream);
         }
     });
-    let channels = channels_with(&address, &[("PAGERDUTY_INTEGRATION_KEY", ROUTING_KEY)], None);
-    let error = deliver(&channels, &pagerduty(), &notice(page(1)), None).await.unwrap_err();
-    assert_eq!(error.kind, RETRY);
-    assert!(error.reason.starts_with("PagerDuty: the connection broke"), "{error}");
+    let webhook = format!("{address}/services/T000/B000/{WEBHOOK_SECRET}");
+    for (setting, secret, channel, receiver) in [
+        ("PAGERDUTY_INTEGRATION_KEY", ROUTING_KEY, pagerduty(), "PagerDuty"),
+        ("SLACK_WEBHOOK_URL", webhook.as_str(), slack(), "Slack"),
+        ("SLACK_BOT_TOKEN", TOKEN, slack(), "Slack"),
+    ] {
+        let channels = channels_with(&address, &[(setting, secret)], None);
+        let error = deliver(&channels, &channel, &notice(page(1)), None).await.unwrap_err();
+        assert_eq!(error.kind, RETRY, "{setting}");
+        assert!(error.reason.starts_with(&format!("{receiver}: the connection broke")), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -467,6 +480,36 @@ mod reload {
             deliver(&channels, &slack(), &notice(page(1)), None).await.unwrap();
             assert_eq!(parameters.received_requests().await.unwrap().len(), 2, "kept after that");
             assert_eq!(server.received_requests().await.unwrap().len(), 3);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_key_or_webhook_is_read_anew_once() {
+        for status in [401, 403] {
+            let server = MockServer::start().await;
+            let new_key = ROUTING_KEY.replace('0', "f");
+            let new_webhook = format!("{}/services/T000/B000/{NEW_TOKEN}", server.uri());
+            let old_webhook = format!("{}/services/T000/B000/{WEBHOOK_SECRET}", server.uri());
+            Mock::given(body_partial_json(json!({ "routing_key": new_key })))
+                .respond_with(ResponseTemplate::new(202))
+                .mount(&server)
+                .await;
+            Mock::given(path(format!("/services/T000/B000/{NEW_TOKEN}")))
+                .respond_with(ResponseTemplate::new(200).set_body_string("ok"))
+                .mount(&server)
+                .await;
+            Mock::given(any()).respond_with(ResponseTemplate::new(status)).mount(&server).await;
+            for (setting, old, new, channel) in [
+                ("PAGERDUTY_INTEGRATION_KEY", ROUTING_KEY, new_key.as_str(), pagerduty()),
+                ("SLACK_WEBHOOK_URL", old_webhook.as_str(), new_webhook.as_str(), slack()),
+            ] {
+                let asked = server.received_requests().await.unwrap().len();
+                let parameters = parameter_store(&[old, new]).await;
+                let channels = channels(&server, &parameters, setting);
+                assert_eq!(deliver(&channels, &channel, &notice(page(1)), None).await, ACCEPTED, "{setting} {status}");
+                assert_eq!(parameters.received_requests().await.unwrap().len(), 2, "{setting} {status}: once");
+                assert_eq!(server.received_requests().await.unwrap().len(), asked + 2, "{setting} {status}");
+            }
         }
     }
 

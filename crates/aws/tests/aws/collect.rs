@@ -39,12 +39,16 @@ fn aws(server: &MockServer) -> Aws {
 }
 
 fn aws_at(endpoint: &str) -> Aws {
+    aws_through(endpoint, &Http::new(Timeouts::default()))
+}
+
+fn aws_through(endpoint: &str, http: &Http) -> Aws {
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test")))
         .endpoint_url(endpoint)
-        .http_client(Http::new(Timeouts::default()).sdk_http_client())
+        .http_client(http.sdk_http_client())
         .build();
     let store = Store::new(aws_sdk_dynamodb::Client::new(&config), "ai-nutritionist", "staging");
     Aws::new(config, store, "ai-nutritionist", "staging", "arn:aws:sns:eu-west-1:123456789012:").with_pace(PACE)
@@ -862,12 +866,123 @@ mod sns {
     }
 
     #[tokio::test]
-    async fn an_unreachable_topic_may_be_reached_later() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let error = aws_at(&endpoint).publish("alerts", &publication(None)).await.unwrap_err();
-        assert!(error.retryable, "{error}");
-        assert!(error.reason.contains("sns:Publish could not be reached"), "{error}");
+    async fn a_topic_that_does_not_answer_may_be_reached_later() {
+        for (endpoint, expected) in faults() {
+            let error = impatient(&endpoint).publish("alerts", &publication(None)).await.unwrap_err();
+            assert!(error.retryable, "{error}");
+            assert!(error.reason.contains(&format!("sns:Publish {expected}")), "{error}");
+        }
     }
+}
+
+/// Handing an event to another function, and having an action done by one.
+mod lambda {
+    use monitoring_aws::actions;
+
+    use super::*;
+
+    async fn answering(template: ResponseTemplate) -> MockServer {
+        let server = MockServer::start().await;
+        Mock::given(wiremock::matchers::any()).respond_with(template).mount(&server).await;
+        server
+    }
+
+    fn error(status: u16, code: &str) -> ResponseTemplate {
+        ResponseTemplate::new(status)
+            .insert_header("x-amzn-errortype", code)
+            .set_body_json(json!({ "Type": "User", "Message": "said so" }))
+    }
+
+    fn nothing() -> actions::Request {
+        actions::Request::Run { key: "INC-20261123-0f3a9c1d#4".to_owned(), calls: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_accepted_by_the_function_of_the_environment() {
+        let server = answering(ResponseTemplate::new(202)).await;
+        aws(&server).invoke("post-mortem", &json!({ "incident_id": "INC-1" })).await.unwrap();
+        let request = server.received_requests().await.unwrap().remove(0);
+        assert_eq!(request.url.path(), "/2015-03-31/functions/ai-nutritionist-post-mortem-staging/invocations");
+        assert_eq!(request.headers["x-amz-invocation-type"], "Event");
+        assert_eq!(request.body, br#"{"incident_id":"INC-1"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_says_whether_to_try_again() {
+        for (status, code, retryable, expected) in [
+            (404, "ResourceNotFoundException", false, "does not exist; deploy it"),
+            (403, "AccessDeniedException", false, "the role may not call lambda:InvokeFunction"),
+            (429, "TooManyRequestsException", true, "lambda:InvokeFunction is throttled"),
+            (500, "ServiceException", true, "lambda:InvokeFunction failed with ServiceException"),
+        ] {
+            let server = answering(error(status, code)).await;
+            let told = aws(&server).invoke("post-mortem", &json!({})).await.unwrap_err();
+            assert_eq!(told.retryable, retryable, "{code}");
+            assert!(told.reason.contains(expected), "{code}: {told}");
+            let told = aws(&server).apply(&nothing()).await.unwrap_err();
+            assert_eq!(told.retryable, retryable, "{code}");
+            assert_eq!(server.received_requests().await.unwrap().len(), 2, "{code} is not repeated here");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_that_does_not_answer_is_asked_again_later() {
+        for (endpoint, expected) in faults() {
+            let told = impatient(&endpoint).invoke("post-mortem", &json!({})).await.unwrap_err();
+            assert!(told.retryable && told.reason.contains(&format!("lambda:InvokeFunction {expected}")), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn actions_that_died_are_asked_again_and_nonsense_is_not() {
+        let died = ResponseTemplate::new(200)
+            .insert_header("x-amz-function-error", "Unhandled")
+            .set_body_json(json!({ "errorMessage": "Task timed out after 10.00 seconds" }));
+        for (template, retryable) in [(died, true), (ResponseTemplate::new(200).set_body_string("{"), false)] {
+            let server = answering(template).await;
+            assert_eq!(aws(&server).apply(&nothing()).await.unwrap_err().retryable, retryable);
+        }
+    }
+}
+
+/// Reading time after time: what does not answer is a failure of what was asked, and no missing data.
+mod silent {
+    use super::*;
+
+    #[tokio::test]
+    async fn metrics_and_alarms_that_do_not_answer_are_failures() {
+        for (endpoint, expected) in faults() {
+            let aws = impatient(&endpoint);
+            let [answer] = aws.series(&[metric("m1")], at(TEN)).await.try_into().unwrap();
+            let reason = answer.unwrap_err();
+            assert!(reason.contains(expected), "{reason}");
+            let reason = aws.alarms("ai-nutritionist-").await.unwrap_err();
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
+}
+
+/// AWS that accepts a connection and says nothing, that breaks it, and that is not there; with what is said of it.
+fn faults() -> [(String, &'static str); 3] {
+    let listen = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = |listener: &std::net::TcpListener| format!("http://{}", listener.local_addr().unwrap());
+    let (stalls, breaks, gone) = (listen(), listen(), listen());
+    let faults = [
+        (url(&stalls), "did not answer in time"),
+        (url(&breaks), "could not be reached"),
+        (url(&gone), "could not be reached"),
+    ];
+    std::thread::spawn(move || {
+        let kept: Vec<_> = stalls.incoming().collect();
+        drop(kept);
+    });
+    std::thread::spawn(move || breaks.incoming().for_each(drop));
+    faults
+}
+
+/// AWS that is given 200 ms.
+fn impatient(endpoint: &str) -> Aws {
+    let patience = Duration::from_millis(200);
+    let http = Http::new(Timeouts { connect: patience, request: patience });
+    aws_through(endpoint, &http).with_pace(Pace { deadline: patience, ..PACE })
 }

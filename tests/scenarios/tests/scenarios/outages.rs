@@ -15,7 +15,8 @@ async fn the_store_is_down_and_people_are_paged_anyway() {
         Fault::Answer(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"no"}"#);
     let throttled =
         Fault::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"no"}"#);
-    for fault in [Fault::Drop, Fault::Stall, internal, throttled] {
+    let refused = Fault::Answer(400, r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"no"}"#);
+    for fault in [Fault::Drop, Fault::Stall, internal, throttled, refused] {
         let world = World::with(Options { patience: Duration::from_secs(1), ..Options::default() }).await;
         world.dynamodb.arm(every(), fault);
         world.publish(&by_hand("ErrorRate", 15.0));
