@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use monitoring_core::alert::{STORM, SUITE, UNRECOGNISED};
-use monitoring_core::catalogue::Catalogue;
+use monitoring_core::catalogue::{Catalogue, WEEKDAYS};
 use monitoring_core::message::format_seconds;
 use monitoring_core::silence::Silence;
 use serde_json::{Map, Value, json};
@@ -62,9 +62,21 @@ struct AddArgs {
     /// Alerts on this dimension; can be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     dimension: Vec<String>,
-    /// For how long
+    /// For how long; with --every, for how long each time
     #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
+    /// Only on these days of each week, from --from on: sun, or mon,thu, or day for all
+    #[arg(long, value_name = "DAYS", value_delimiter = ',', requires = "from", conflicts_with = "incident")]
+    every: Vec<String>,
+    /// With --every: when it begins on such a day, as 02:00
+    #[arg(long, value_name = "HH:MM", requires = "every")]
+    from: Option<String>,
+    /// With --every: of which time zone that is, as Europe/Zurich
+    #[arg(long, value_name = "NAME", requires = "every", default_value = "UTC")]
+    time_zone: String,
+    /// With --every: after how many days it recurs no longer
+    #[arg(long, value_name = "DAYS", requires = "every", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    for_days: u32,
     /// Why
     #[arg(long)]
     why: Option<String>,
@@ -125,8 +137,17 @@ fn event(args: &AddArgs) -> Result<Value, Exit> {
         }
         event.insert("match".to_owned(), Value::Object(wanted));
         event.insert("sev1".to_owned(), json!(args.sev1));
+        if !args.every.is_empty() {
+            let weekly = json!({ "days": days(&args.every), "from": args.from, "time_zone": args.time_zone });
+            event.insert("weekly".to_owned(), weekly);
+            event.insert("for_days".to_owned(), json!(args.for_days));
+        }
     }
     Ok(Value::Object(event))
+}
+
+fn days(every: &[String]) -> Vec<&str> {
+    if every == ["day"] { WEEKDAYS.to_vec() } else { every.iter().map(|day| day.trim()).collect() }
 }
 
 /// What an event is about, as it was named.
@@ -249,11 +270,16 @@ async fn list(all: bool, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
                 uses => format!("used {uses} times"),
             };
             let sev1 = if silence.sev1 { ", SEV1 too" } else { "" };
+            let recurs = silence.every.as_ref().map_or(String::new(), |weekly| {
+                let now = if silence.in_force_until(now).is_some() { "in force now" } else { "not in force now" };
+                format!("\n  {}, {now}", printable(&weekly.to_string()))
+            });
             let _ = writeln!(
                 text,
-                "{}  {state}, {used}{sev1}\n  {}\n  by {}: {}",
+                "{}  {state}, {used}{sev1}\n  {}{}\n  by {}: {}",
                 silence.id,
                 subject(silence),
+                recurs,
                 printable(&silence.by),
                 printable(&silence.why)
             );

@@ -18,7 +18,7 @@ use people::{Schedule, User};
 
 pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation, Scaled};
 pub(crate) use noise::is_like;
-pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, Window};
+pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, WEEKDAYS, Weekly, Window};
 
 /// The version of the resolved form. A catalogue of another version is refused.
 pub const SCHEMA: u32 = 1;

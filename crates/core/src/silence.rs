@@ -1,6 +1,6 @@
 //! Silences: for what nobody is called, until when, who said so and why.
 //!
-//! A silence holds pages back; it hides nothing. What is silenced is recorded as an incident like anything else, and is
+//! A silence holds pages back, all the time until it ends or only at times that recur until then; it hides nothing. What is silenced is recorded as an incident like anything else, and is
 //! paged when the silence ends and it still fires.
 
 use std::collections::BTreeSet;
@@ -9,16 +9,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{AlertKey, GroupKey, fnv1a};
-use crate::catalogue::{Maintenance, Matcher, Severity};
+use crate::catalogue::{Maintenance, Matcher, Severity, Weekly};
 use crate::metric::Dimensions;
 
-/// The version of the stored form.
-pub const SCHEMA: u32 = 1;
+/// The newest version of the stored form.
+pub const SCHEMA: u32 = 2;
+
+/// The version of a silence that does not recur. One that does is of a newer version, so that what does not know of
+/// recurring takes none for a silence without a break.
+const SCHEMA_OF_ONCE: u32 = 1;
 
 /// A silence that somebody made at run time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
-    /// [`SCHEMA`].
+    /// [`Silence::schema_for`].
     pub schema: u32,
     /// `SIL-20261123-0f3a9c1d`.
     pub id: String,
@@ -36,12 +40,37 @@ pub struct Silence {
     pub why: String,
     /// Whether it holds back a SEV1 too. Somebody must have said so.
     pub sev1: bool,
+    /// Only at these times, from its begin to its end; without a break when there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Weekly>,
 }
 
 impl Silence {
+    /// The version of the stored form of a silence.
+    pub const fn schema_for(every: Option<&Weekly>) -> u32 {
+        if every.is_some() { SCHEMA } else { SCHEMA_OF_ONCE }
+    }
+
+    /// Until when it holds back what it is about; `None` when it does not hold anything back now.
+    pub fn in_force_until(&self, now: Timestamp) -> Option<Timestamp> {
+        if now < self.from || self.until <= now {
+            return None;
+        }
+        match &self.every {
+            None => Some(self.until),
+            Some(weekly) => weekly.open_until(now).map(|end| end.min(self.until)),
+        }
+    }
+
     /// The id of a silence that somebody makes. The same request at the same time gives the same one.
-    pub fn id_for(matcher: &Matcher, alerts: &BTreeSet<AlertKey>, by: &str, now: Timestamp) -> String {
-        let hash = fnv1a(&[&format!("{matcher:?} {alerts:?}"), by, &now.to_string()]);
+    pub fn id_for(
+        matcher: &Matcher,
+        alerts: &BTreeSet<AlertKey>,
+        every: Option<&Weekly>,
+        by: &str,
+        now: Timestamp,
+    ) -> String {
+        let hash = fnv1a(&[&format!("{matcher:?} {alerts:?} {every:?}"), by, &now.to_string()]);
         format!("SIL-{}-{:08x}", now.strftime("%Y%m%d"), (hash >> 32) ^ (hash & 0xffff_ffff))
     }
 
@@ -92,10 +121,10 @@ pub fn quiet(subject: Subject<'_>, silences: &[Silence], maintenance: &[Maintena
     let of_alert = |key: &AlertKey, dimensions: &Dimensions| {
         let made = silences
             .iter()
-            .filter(|silence| includes(silence.sev1) && silence.from <= now && now < silence.until)
+            .filter(|silence| includes(silence.sev1))
             .filter(|silence| covers(&silence.matcher) && (silence.alerts.is_empty() || !subject.untracked))
             .filter(|silence| silence.fits(subject.group, key, dimensions))
-            .map(quiet_by);
+            .filter_map(|silence| quiet_by(silence, now));
         let windows = maintenance
             .iter()
             .filter(|maintenance| includes(maintenance.sev1) && covers(&maintenance.matcher))
@@ -109,9 +138,11 @@ pub fn quiet(subject: Subject<'_>, silences: &[Silence], maintenance: &[Maintena
     quiets?.into_iter().min_by(|a, b| (a.until, &a.id).cmp(&(b.until, &b.id)))
 }
 
-fn quiet_by(silence: &Silence) -> Quiet {
-    let Silence { id, by, until, why, .. } = silence;
-    Quiet { id: id.clone(), until: *until, reason: format!("silenced by {by} until {} ({id}): {why}", at(*until)) }
+fn quiet_by(silence: &Silence, now: Timestamp) -> Option<Quiet> {
+    let Silence { id, by, why, every, .. } = silence;
+    let until = silence.in_force_until(now)?;
+    let recurs = every.as_ref().map_or(String::new(), |weekly| format!(", {weekly}"));
+    Some(Quiet { id: id.clone(), until, reason: format!("silenced by {by} until {} ({id}{recurs}): {why}", at(until)) })
 }
 
 fn quiet_for(maintenance: &Maintenance, now: Timestamp) -> Option<Quiet> {

@@ -100,9 +100,10 @@ impl<O: Outside> Responder<O> {
         let recent = silences.iter().filter(|silence| now.duration_since(silence.until) < DAY);
         let mut lines: Vec<String> = recent
             .map(|silence| {
-                let Silence { id, by, why, until, .. } = silence;
+                let Silence { id, by, why, until, every, .. } = silence;
                 let state = if *until <= now { "has ended" } else { "is in force" };
-                format!("Silence {id} by {by} {state} ({until}), {}: {why}", used(id))
+                let recurs = every.as_ref().map_or(String::new(), |weekly| format!(" {weekly}"));
+                format!("Silence {id} by {by} {state}{recurs} ({until}), {}: {why}", used(id))
             })
             .collect();
         for maintenance in &self.catalogue.noise.maintenance {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use monitoring_core::alert::incoming::SilenceRequest;
 use monitoring_core::alert::{AlertKey, ChangeState, GroupKey};
-use monitoring_core::catalogue::Severity;
+use monitoring_core::catalogue::{Severity, Weekly};
 use monitoring_core::decide::{Action, Command, CommandTarget, Decision};
 use monitoring_core::incident::{Fact, Hold, IncidentId};
 use monitoring_core::message::format_seconds;
-use monitoring_core::silence::{SCHEMA, Silence};
+use monitoring_core::silence::Silence;
 
 use super::{HandleError, Responder, Response};
 use crate::outside::Outside;
@@ -21,11 +21,14 @@ impl<O: Outside> Responder<O> {
             SilenceRequest::Incident { incident, seconds, by, why, once } => {
                 self.silence_incident(&incident, seconds, &by, why, once, now).await
             }
-            SilenceRequest::Matching { matcher, seconds, by, why, sev1 } => {
-                let alerts = BTreeSet::new();
-                let id = Silence::id_for(&matcher, &alerts, &by, now);
-                let until = self.until(seconds, now)?;
-                let silence = Silence { schema: SCHEMA, id, matcher, alerts, from: now, until, by, why, sev1 };
+            SilenceRequest::Matching { matcher, seconds, every, by, why, sev1 } => {
+                let until = match &every {
+                    None => self.until(seconds, now)?,
+                    Some(weekly) => self.until_recurring(weekly, seconds, now)?,
+                };
+                let (alerts, schema) = (BTreeSet::new(), Silence::schema_for(every.as_ref()));
+                let id = Silence::id_for(&matcher, &alerts, every.as_ref(), &by, now);
+                let silence = Silence { schema, id, matcher, alerts, from: now, until, by, why, sev1, every };
                 self.store.make_silence(&silence).await?;
                 Ok(noting(in_force(&silence)))
             }
@@ -73,10 +76,10 @@ impl<O: Outside> Responder<O> {
         }
         let matcher = monitoring_core::catalogue::Matcher::default();
         let silence = Silence {
-            schema: SCHEMA,
+            schema: Silence::schema_for(None),
             id: match &once {
                 Some(once) => Silence::id_once(once, incident.opened_at),
-                None => Silence::id_for(&matcher, &alerts, by, now),
+                None => Silence::id_for(&matcher, &alerts, None, by, now),
             },
             matcher,
             alerts,
@@ -86,6 +89,7 @@ impl<O: Outside> Responder<O> {
             why: why.unwrap_or_else(|| format!("asked for at {id}")),
             // Whoever silences an incident that is a SEV1 means it.
             sev1: incident.severity == Severity::Sev1,
+            every: None,
         };
         let text = format!("silenced for {} ({})", format_seconds(i64::from(seconds)), silence.id);
         let action = Action::Note(text);
@@ -106,7 +110,20 @@ impl<O: Outside> Responder<O> {
                 "a silence lasts from a minute to {longest} (`noise: silences: longest` in the catalogue)"
             )));
         }
-        Ok(now.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX))
+        Ok(after(seconds, now))
+    }
+
+    /// When a silence that recurs is over for good.
+    fn until_recurring(&self, weekly: &Weekly, seconds: u32, now: Timestamp) -> Result<Timestamp, HandleError> {
+        self.until(u32::from(weekly.minutes) * 60, now)?;
+        let longest = self.catalogue.noise.silences.longest_recurring_seconds;
+        if seconds > longest {
+            let longest = format_seconds(i64::from(longest));
+            return Err(HandleError::Refused(format!(
+                "a silence recurs for {longest} at most (`noise: silences: longest_recurring` in the catalogue); what                  recurs for good is a maintenance of the catalogue"
+            )));
+        }
+        Ok(after(seconds, now))
     }
 
     /// Counts the silences that held something back. Only for a report on those that never did, so a failure is logged.
@@ -133,7 +150,12 @@ pub(super) fn used(decision: &Decision) -> Vec<String> {
 }
 
 fn in_force(silence: &Silence) -> String {
-    format!("{} is in force until {}", silence.id, silence.until.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    let recurs = silence.every.as_ref().map_or(String::new(), |weekly| format!(" {weekly}"));
+    format!("{} is in force{recurs} until {}", silence.id, silence.until.strftime("%Y-%m-%d %H:%M:%S UTC"))
+}
+
+fn after(seconds: u32, now: Timestamp) -> Timestamp {
+    now.saturating_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }
 
 fn noting(note: String) -> Response {

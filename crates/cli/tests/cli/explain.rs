@@ -108,6 +108,35 @@ fn a_silence_is_made_listed_and_ended() {
 }
 
 #[test]
+fn a_silence_that_recurs_is_made_and_listed() {
+    let (directory, _) = an_incident();
+    let add = |arguments: &[&str], code: i32| {
+        let first = ["silences", "add", "--group", "cost*", "--why", "back-up", "--by", "alice"];
+        run(&directory, &[&first, arguments].concat(), code)
+    };
+    let zurich = ["--every", "sun,wed", "--from", "02:00", "--time-zone", "Europe/Zurich", "--minutes", "90"];
+    let added = add(&zurich, 0);
+    assert!(added.contains(" is in force wed, sun 02:00 for 90 min (Europe/Zurich) until 20"), "{added}");
+    let listed = run(&directory, &["silences", "list"], 0);
+    assert!(listed.contains(" left, never used\n  group cost*\n  wed, sun 02:00 for 90 min"), "{listed}");
+    assert!(listed.contains("in force now\n  by alice: back-up\n"), "{listed}");
+    let every_day = add(&["--every", "day", "--from", "23:30", "--for-days", "7"], 0);
+    assert!(every_day.contains("every day 23:30 for 60 min (UTC)"), "{every_day}");
+
+    for (arguments, code, expected) in [
+        (&["--every", "sun"][..], 2, "--from"),
+        (&["--from", "02:00"], 2, "--every"),
+        (&["--every", "sunday", "--from", "02:00"], 1, "a list of mon, tue"),
+        (&["--every", "sun", "--from", "2:00"], 1, "a time of day such as 02:00"),
+        (&["--every", "sun", "--from", "02:00", "--time-zone", "Nowhere"], 1, "an IANA name"),
+        (&["--every", "sun", "--from", "02:00", "--for-days", "31"], 1, "recurs for 30 d at most"),
+    ] {
+        let said = add(arguments, code);
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn what_would_silence_nothing_is_refused() {
     let (directory, id) = an_incident();
     let add = |arguments: &[&str], code: i32| {

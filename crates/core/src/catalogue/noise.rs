@@ -1,6 +1,7 @@
 //! What keeps people from being called for what they know, expect, or cannot act on one by one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -73,13 +74,15 @@ impl Default for Flapping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Silences {
-    /// The longest that somebody can ask for, in seconds.
+    /// The longest that somebody can ask for, in seconds; of one that recurs, the longest that it lasts each time.
     pub longest_seconds: u32,
+    /// For how long one that recurs can be asked for, in seconds.
+    pub longest_recurring_seconds: u32,
 }
 
 impl Default for Silences {
     fn default() -> Self {
-        Self { longest_seconds: 86_400 }
+        Self { longest_seconds: 86_400, longest_recurring_seconds: 30 * 86_400 }
     }
 }
 
@@ -157,17 +160,7 @@ pub enum Window {
         until: Timestamp,
     },
     /// Every week, on some days.
-    Weekly {
-        /// 1 (Monday) to 7 (Sunday): the days on which it begins.
-        weekdays: Vec<u8>,
-        /// When it begins, in minutes since midnight in the time zone: 0 to 1439. A time that a change of the clocks skips
-        /// is taken as much later as was skipped; of one that comes twice, the first counts.
-        from_minute: u16,
-        /// How long it takes, in minutes: 1 to 1440. A change of the clocks does not make it longer or shorter.
-        minutes: u16,
-        /// IANA name: `Europe/Zurich`.
-        time_zone: String,
-    },
+    Weekly(Weekly),
 }
 
 impl Window {
@@ -175,18 +168,7 @@ impl Window {
     pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Once { from, until } => (*from <= now && now < *until).then_some(*until),
-            Self::Weekly { weekdays, from_minute, minutes, time_zone } => {
-                let zone = TimeZone::get(time_zone).ok()?;
-                let today = zone.to_datetime(now).date();
-                let begins = Time::midnight().saturating_add(i64::from(*from_minute).min(1439).minutes());
-                // At most a day long, so it began today or yesterday.
-                [today, today.saturating_sub(1.day())].into_iter().find_map(|day| {
-                    let weekday = u8::try_from(day.weekday().to_monday_one_offset()).ok()?;
-                    let start = zone.to_ambiguous_timestamp(day.to_datetime(begins)).compatible().ok()?;
-                    let end = start.saturating_add(SignedDuration::from_mins(i64::from(*minutes))).ok()?;
-                    (weekdays.contains(&weekday) && start <= now && now < end).then_some(end)
-                })
-            }
+            Self::Weekly(weekly) => weekly.open_until(now),
         }
     }
 
@@ -196,12 +178,61 @@ impl Window {
     }
 }
 
+/// A time that comes every week, on some days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weekly {
+    /// 1 (Monday) to 7 (Sunday): the days on which it begins.
+    pub weekdays: Vec<u8>,
+    /// When it begins, in minutes since midnight in the time zone: 0 to 1439. A time that a change of the clocks skips
+    /// is taken as much later as was skipped; of one that comes twice, the first counts.
+    pub from_minute: u16,
+    /// How long it takes, in minutes: 1 to 1440. A change of the clocks does not make it longer or shorter.
+    pub minutes: u16,
+    /// IANA name: `Europe/Zurich`.
+    pub time_zone: String,
+}
+
+/// The days of the week as they are written, Monday first.
+pub const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+impl Weekly {
+    /// Until when it is open; `None` when it is not.
+    pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let zone = TimeZone::get(&self.time_zone).ok()?;
+        let today = zone.to_datetime(now).date();
+        let begins = Time::midnight().saturating_add(i64::from(self.from_minute).min(1439).minutes());
+        // At most a day long, so it began today or yesterday.
+        [today, today.saturating_sub(1.day())].into_iter().find_map(|day| {
+            let weekday = u8::try_from(day.weekday().to_monday_one_offset()).ok()?;
+            let start = zone.to_ambiguous_timestamp(day.to_datetime(begins)).compatible().ok()?;
+            let end = start.saturating_add(SignedDuration::from_mins(i64::from(self.minutes))).ok()?;
+            (self.weekdays.contains(&weekday) && start <= now && now < end).then_some(end)
+        })
+    }
+}
+
+/// `mon, thu 02:00 for 90 min (Europe/Zurich)`.
+impl fmt::Display for Weekly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if WEEKDAYS.len() == self.weekdays.len() {
+            f.write_str("every day")?;
+        } else {
+            for (nth, day) in self.weekdays.iter().enumerate() {
+                let name = WEEKDAYS.get(usize::from(*day).wrapping_sub(1)).copied().unwrap_or("?");
+                write!(f, "{}{name}", if nth > 0 { ", " } else { "" })?;
+            }
+        }
+        let Self { from_minute, minutes, time_zone, .. } = self;
+        write!(f, " {:02}:{:02} for {minutes} min ({time_zone})", from_minute / 60, from_minute % 60)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn weekly(weekdays: &[u8], from_minute: u16, minutes: u16, time_zone: &str) -> Window {
-        Window::Weekly { weekdays: weekdays.to_vec(), from_minute, minutes, time_zone: time_zone.to_owned() }
+        Window::Weekly(Weekly { weekdays: weekdays.to_vec(), from_minute, minutes, time_zone: time_zone.to_owned() })
     }
 
     #[track_caller]
@@ -244,6 +275,18 @@ mod tests {
         check(&window, "2026-11-24T22:59:00Z", Some("2026-11-24T23:00:00Z"));
         check(&window, "2026-11-24T23:00:00Z", None);
         check(&weekly(&[1], 0, 60, "Nowhere/At_all"), "2026-11-23T00:00:00Z", None);
+    }
+
+    #[test]
+    fn a_weekly_window_is_told_as_a_person_would_write_it() {
+        for (window, expected) in [
+            (weekly(&[7], 120, 90, "Europe/Zurich"), "sun 02:00 for 90 min (Europe/Zurich)"),
+            (weekly(&[1, 4], 23 * 60 + 5, 1440, "UTC"), "mon, thu 23:05 for 1440 min (UTC)"),
+            (weekly(&[1, 2, 3, 4, 5, 6, 7], 0, 1, "UTC"), "every day 00:00 for 1 min (UTC)"),
+        ] {
+            let Window::Weekly(weekly) = window else { panic!("it is weekly") };
+            assert_eq!(weekly.to_string(), expected);
+        }
     }
 
     #[test]

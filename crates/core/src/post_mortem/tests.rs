@@ -391,6 +391,7 @@ fn a_silence_that_hid_it() {
         by: "bob".to_owned(),
         why: "known".to_owned(),
         sev1: false,
+        every: None,
     });
     story.fires("errors", Severity::Sev2).pass(21);
     story.around.silences.clear();

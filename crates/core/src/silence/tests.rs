@@ -15,7 +15,7 @@ fn rule(name: &str) -> Matcher {
 
 fn silence(matcher: Matcher, minutes: i64) -> Silence {
     Silence {
-        schema: SCHEMA,
+        schema: 1,
         id: format!("SIL-{minutes}"),
         matcher,
         alerts: BTreeSet::new(),
@@ -24,6 +24,7 @@ fn silence(matcher: Matcher, minutes: i64) -> Silence {
         by: "alice".to_owned(),
         why: "a known fault".to_owned(),
         sev1: false,
+        every: None,
     }
 }
 
@@ -99,10 +100,52 @@ fn a_maintenance_is_a_silence_by_the_clock() {
 
 #[test]
 fn the_same_request_has_the_same_id() {
-    let id = |by| Silence::id_for(&rule("a"), &BTreeSet::new(), by, now());
-    assert_eq!(id("alice"), id("alice"));
-    assert_ne!(id("alice"), id("bob"));
-    assert!(id("alice").starts_with("SIL-20261123-"));
+    let id = |every: Option<Weekly>, by| Silence::id_for(&rule("a"), &BTreeSet::new(), every.as_ref(), by, now());
+    assert_eq!(id(None, "alice"), id(None, "alice"));
+    assert_ne!(id(None, "alice"), id(None, "bob"));
+    assert_ne!(id(None, "alice"), id(Some(mondays()), "alice"));
+    assert!(id(None, "alice").starts_with("SIL-20261123-"));
+}
+
+/// Mondays from 02:00 to 04:00 UTC.
+fn mondays() -> Weekly {
+    Weekly { weekdays: vec![1], from_minute: 120, minutes: 120, time_zone: "UTC".to_owned() }
+}
+
+#[test]
+fn a_silence_that_recurs_holds_back_at_its_times_and_until_it_ends() {
+    // From Monday 03:00 on, for a week and half an hour.
+    let recurring = Silence { every: Some(mondays()), ..silence(rule("a"), 7 * 1440 + 30) };
+    for (at, until) in [
+        ("2026-11-23T02:59:00Z", None),
+        ("2026-11-23T03:00:00Z", Some("2026-11-23T04:00:00Z")),
+        ("2026-11-23T04:00:00Z", None),
+        ("2026-11-24T02:30:00Z", None),
+        ("2026-11-30T01:59:59Z", None),
+        // It ends in the middle of its time.
+        ("2026-11-30T02:00:00Z", Some("2026-11-30T03:30:00Z")),
+        ("2026-11-30T03:30:00Z", None),
+        ("2026-12-07T02:30:00Z", None),
+    ] {
+        let until = until.map(|until| until.parse::<Timestamp>().unwrap());
+        assert_eq!(recurring.in_force_until(at.parse().unwrap()), until, "{at}");
+    }
+    let none = Dimensions::new();
+    let (key, group) = (AlertKey::new("a", &none, None), GroupKey::named("api"));
+    let subject = Subject { group: &group, severity: Severity::Sev2, firing: &[(&key, &none)], untracked: false };
+    let reason = |now| quiet(subject, std::slice::from_ref(&recurring), &[], now).map(|quiet| quiet.reason);
+    let told = "silenced by alice until 2026-11-23 04:00 UTC (SIL-10110, mon 02:00 for 120 min (UTC)): a known fault";
+    assert_eq!(reason(now()).as_deref(), Some(told));
+    assert_eq!(reason(later(60)), None);
+}
+
+#[test]
+fn what_does_not_know_of_recurring_takes_it_for_newer() {
+    assert_eq!((Silence::schema_for(None), Silence::schema_for(Some(&mondays()))), (1, 2));
+    // One that was stored before there were any that recur.
+    let stored = serde_json::to_value(silence(rule("a"), 60)).unwrap();
+    assert!(stored.get("every").is_none(), "{stored}");
+    assert_eq!(serde_json::from_value::<Silence>(stored).unwrap(), silence(rule("a"), 60));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use monitoring_aws::incident_response::HandleError;
 use monitoring_core::alert::{AlertChange, ChangeOf, ChangeState, GroupKey, change_for};
-use monitoring_core::catalogue::{Maintenance, Matcher, Window};
+use monitoring_core::catalogue::{Maintenance, Matcher, Weekly, Window};
 use monitoring_core::incident::{Hold, Incident, IncidentId};
 use scenarios::messages::{catalogue_of, catalogue_of_groups, silence, unsilence};
 use scenarios::{Fault, Invocation, Kind, Options, ToSpan, World, every};
@@ -150,7 +150,7 @@ async fn maintained(window: Window) -> World {
 async fn what_fires_in_a_maintenance_is_paged_if_it_outlasts_it() {
     // 13:00 in Zurich is when the story begins.
     let (from_minute, time_zone) = (13 * 60, "Europe/Zurich".to_owned());
-    let weekly = Window::Weekly { weekdays: vec![1], from_minute, minutes: 20, time_zone };
+    let weekly = Window::Weekly(Weekly { weekdays: vec![1], from_minute, minutes: 20, time_zone });
     let at = |minute: i64| "2026-11-23T12:00:00Z".parse::<jiff::Timestamp>().unwrap() + minute.minutes();
     for window in [Window::Once { from: at(-5), until: at(20) }, weekly] {
         let world = maintained(window).await;
@@ -162,6 +162,66 @@ async fn what_fires_in_a_maintenance_is_paged_if_it_outlasts_it() {
         let text = &world.pagerduty.accepted(Kind::Page)[0].text;
         assert!(text.contains("it was held back by maintenance/move, which is over"), "{text}");
     }
+}
+
+/// What a person sends who wants to hear nothing of the groups on Mondays, from 13:00 to 13:20 in Zurich, for two weeks: from
+/// when a story begins.
+fn on_mondays(minutes: u32, days: u32) -> serde_json::Value {
+    let mut event = silence(&json!({ "group": "lambda" }), minutes);
+    event["weekly"] = json!({ "days": ["mon"], "from": "13:00", "time_zone": "Europe/Zurich" });
+    event["for_days"] = json!(days);
+    event
+}
+
+#[tokio::test]
+async fn a_silence_that_recurs_holds_back_each_week_until_it_is_over() {
+    let world = World::new().await;
+    let made = world.send(on_mondays(20, 14)).await.answered();
+    let told = "is in force mon 13:00 for 20 min (Europe/Zurich) until 2026-12-07 12:00:00 UTC";
+    assert!(made.notes[0].ends_with(told), "{:?}", made.notes);
+    let id = made.notes[0].split_whitespace().next().unwrap().to_owned();
+    let pages = || world.pagerduty.accepted(Kind::Page).len();
+
+    fires(&world, "lambda-throttles", "critical").await;
+    world.wait(19.minutes()).await;
+    assert_eq!(pages(), 0);
+    world.wait(1.minute()).await;
+    assert_eq!(world.pages(), ["0:20 pagerduty SEV2", "0:20 slack SEV2"], "it outlasts the silence");
+    recovers(&world, "lambda-throttles").await;
+
+    world.skip(24.hours()).await;
+    fires(&world, "lambda-throttles", "critical").await;
+    assert_eq!(pages(), 2, "it is Tuesday");
+    recovers(&world, "lambda-throttles").await;
+
+    world.skip(140.hours()).await;
+    world.daily().await;
+    let said = format!("Silence {id} by alice is in force mon 13:00 for 20 min (Europe/Zurich)");
+    let digest = world.told().into_iter().rfind(|message| message.kind == Kind::Said).unwrap().text;
+    assert!(digest.contains(&said) && digest.contains("used once: known"), "{digest}");
+
+    world.advance("2026-11-30T12:05:00Z".parse::<jiff::Timestamp>().unwrap().duration_since(world.now()));
+    fires(&world, "lambda-throttles", "critical").await;
+    assert_eq!(pages(), 2, "it is Monday again");
+    recovers(&world, "lambda-throttles").await;
+
+    world.advance("2026-12-07T12:05:00Z".parse::<jiff::Timestamp>().unwrap().duration_since(world.now()));
+    fires(&world, "lambda-throttles", "critical").await;
+    assert_eq!(pages(), 3, "the two weeks are over");
+}
+
+#[tokio::test]
+async fn a_silence_that_recurs_is_capped_each_time_and_altogether() {
+    let mut options = Options::default();
+    options.catalogue.noise.silences.longest_seconds = 3600;
+    let world = World::with(options).await;
+    let reason = refusal(world.send(on_mondays(61, 14)).await);
+    assert!(reason.contains("from a minute to 1 h "), "{reason}");
+    let reason = refusal(world.send(on_mondays(60, 31)).await);
+    assert!(reason.contains("recurs for 30 d at most"), "{reason}");
+    assert_eq!(world.store().all_silences().await.unwrap(), []);
+    world.send(on_mondays(60, 30)).await.answered();
+    assert_eq!(world.store().all_silences().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -15,6 +15,9 @@ use super::{Checker, entries, items};
 /// Who wants to be left alone for longer changes the rule.
 const LONGEST_SILENCE_SECONDS: u32 = 7 * 86_400;
 
+/// What recurs for longer is a maintenance, and belongs where everybody reads it.
+const LONGEST_RECURRING_SECONDS: u32 = 366 * 86_400;
+
 const LONGEST_WINDOW_SECONDS: u32 = 86_400;
 
 pub(super) fn check(checker: &mut Checker<'_>) {
@@ -24,6 +27,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         ("flapping/within", noise.flapping.within, LONGEST_WINDOW_SECONDS),
         ("flapping/settle", noise.flapping.settle, LONGEST_WINDOW_SECONDS),
         ("silences/longest", noise.silences.longest, LONGEST_SILENCE_SECONDS),
+        ("silences/longest_recurring", noise.silences.longest_recurring, LONGEST_RECURRING_SECONDS),
     ] {
         if duration.seconds < 60 || duration.seconds > longest {
             let longest = Duration { seconds: longest };

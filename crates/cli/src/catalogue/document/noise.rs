@@ -66,13 +66,15 @@ impl Default for Flapping {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Silences {
-    /// The longest that somebody can ask for. Default `24h`.
+    /// The longest that somebody can ask for; of one that recurs, the longest that it lasts each time. Default `24h`.
     pub(crate) longest: Duration,
+    /// For how long one that recurs can be asked for. Default `30d`.
+    pub(crate) longest_recurring: Duration,
 }
 
 impl Default for Silences {
     fn default() -> Self {
-        Self { longest: Duration { seconds: 86_400 } }
+        Self { longest: Duration { seconds: 86_400 }, longest_recurring: Duration { seconds: 30 * 86_400 } }
     }
 }
 

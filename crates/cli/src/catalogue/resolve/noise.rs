@@ -1,7 +1,7 @@
 //! Dependencies, maintenance, storms, flapping, silences.
 
 use jiff::tz::TimeZone;
-use monitoring_core::catalogue::{self as resolved, Matcher, Window};
+use monitoring_core::catalogue::{self as resolved, Matcher, Weekly, Window};
 
 use super::super::document::{Document, Maintenance};
 use super::people::moment;
@@ -22,7 +22,10 @@ pub(super) fn noise(document: &Document) -> resolved::Noise {
             within_seconds: noise.flapping.within.seconds,
             settle_seconds: noise.flapping.settle.seconds,
         },
-        silences: resolved::Silences { longest_seconds: noise.silences.longest.seconds },
+        silences: resolved::Silences {
+            longest_seconds: noise.silences.longest.seconds,
+            longest_recurring_seconds: noise.silences.longest_recurring.seconds,
+        },
     }
 }
 
@@ -52,10 +55,10 @@ pub(crate) fn window(document: &Document, maintenance: &Maintenance) -> Option<W
     let (from, to) = (minute(weekly.from.0)?, minute(weekly.to.0)?);
     // What does not end after it begins ends on the next day.
     let minutes = if to > from { to - from } else { to + 1440 - from };
-    Some(Window::Weekly {
+    Some(Window::Weekly(Weekly {
         weekdays: weekdays(weekly.days.as_deref()),
         from_minute: from,
         minutes,
         time_zone: weekly.time_zone.clone().unwrap_or_else(|| document.defaults.time_zone.clone()),
-    })
+    }))
 }

@@ -13,7 +13,7 @@ noise:
     move: {match: {dimensions: {Host: a}}, once: {from: 2026-12-24 18:00, to: 2026-12-24T22:00:00Z}, by: ana, why: w, sev1: true}
   storm: {incidents: 5, within: 2m}
   flapping: {incidents: 4, within: 30m, settle: 3m}
-  silences: {longest: 2h}
+  silences: {longest: 2h, longest_recurring: 60d}
 "#;
 
 fn noise() -> String {
@@ -37,12 +37,13 @@ fn noise_is_resolved() {
         (4, 1800, 180)
     );
     assert_eq!((noise.silences.longest_seconds, noise.dependencies.len()), (7200, 1));
+    assert_eq!(noise.silences.longest_recurring_seconds, 60 * 86_400);
     let [once, weekly] = noise.maintenance.as_slice() else { panic!("{:?}", noise.maintenance) };
     let expected =
         Window::Once { from: "2026-12-24T18:00:00Z".parse().unwrap(), until: "2026-12-24T22:00:00Z".parse().unwrap() };
     assert_eq!((once.name.as_str(), &once.window, once.sev1), ("move", &expected, true));
-    let Window::Weekly { weekdays, from_minute, minutes, .. } = &weekly.window else { panic!("{weekly:?}") };
-    assert_eq!((weekdays.as_slice(), *from_minute, *minutes), (&[7][..], 23 * 60, 150));
+    let Window::Weekly(weekly) = &weekly.window else { panic!("{weekly:?}") };
+    assert_eq!((weekly.weekdays.as_slice(), weekly.from_minute, weekly.minutes), (&[7][..], 23 * 60, 150));
 }
 
 #[test]
@@ -56,6 +57,7 @@ fn every_mistake_is_reported() {
     check("incidents: 5", "incidents: 0", "0");
     check("within: 2m", "within: 2d", "storm: within is 2d");
     check("longest: 2h", "longest: 30d", "silences: longest is 30d");
+    check("longest_recurring: 60d", "longest_recurring: 367d", "silences: longest_recurring is 367d");
     check("rule: \"*\"", "rule: nothing", "maintenance nightly is about an unknown rule \"nothing\"");
     check("{rule: \"*\"}", "{}", "match");
     check("{rule: \"*\"}", "{group: spend}", "no rule is of group \"spend\"");

@@ -8,7 +8,7 @@ use Severity::{Sev1, Sev2, Sev3};
 
 fn silence(story: &Story, rule: &str, minutes: i64) -> Silence {
     Silence {
-        schema: crate::silence::SCHEMA,
+        schema: 1,
         id: "SIL-1".to_owned(),
         matcher: Matcher { rule: Some(rule.to_owned()), ..Matcher::default() },
         alerts: BTreeSet::new(),
@@ -17,6 +17,7 @@ fn silence(story: &Story, rule: &str, minutes: i64) -> Silence {
         by: "alice".to_owned(),
         why: "known".to_owned(),
         sev1: false,
+        every: None,
     }
 }
 

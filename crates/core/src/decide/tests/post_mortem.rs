@@ -77,6 +77,7 @@ fn nobody_is_told_of_what_nobody_was_called_for() {
         by: "alice".to_owned(),
         why: "known".to_owned(),
         sev1: false,
+        every: None,
     });
     story.fires("a", Severity::Sev2);
     story.said(&[]);

@@ -97,6 +97,15 @@ fn a_silence_of_an_incident_or_of_what_fits() {
     assert_eq!((matcher.rule.as_deref(), matcher.group, seconds), (Some("lambda-*"), None, 300));
     assert_eq!((matcher.dimensions["FunctionName"].as_str(), why.as_str(), sev1), ("api", "a test", false));
 
+    let weekly = json!({"days": ["sun", "mon", "sun"], "from": "02:05", "time_zone": "Europe/Zurich"});
+    let mut event = json!({"command": "silence", "match": {"group": "api"}, "minutes": 90, "by": "a", "text": "t"});
+    event["weekly"] = weekly;
+    event["for_days"] = json!(14);
+    let Incoming::Silence(SilenceRequest::Matching { seconds, every: Some(every), .. }) = read(&event) else {
+        panic!("not a silence that recurs")
+    };
+    assert_eq!((seconds, every.to_string().as_str()), (14 * 86_400, "mon, sun 02:05 for 90 min (Europe/Zurich)"));
+
     let event = json!({"command": "unsilence", "silence_id": "SIL-1", "by": "alice"});
     let expected = SilenceRequest::End { id: "SIL-1".to_owned(), by: "alice".to_owned() };
     assert_eq!(read(&event), Incoming::Silence(expected));
@@ -123,6 +132,39 @@ fn every_mistake_in_a_silence_says_what_is_wrong() {
     check(json!({"match": {"rule": "a"}, "text": ""}), "why it is made");
     check(json!({"match": {"rule": "a"}, "sev1": "yes"}), "sev1 is true or false");
     check(json!({"command": "unsilence"}), "silence_id is of the form");
+}
+
+#[test]
+fn every_mistake_in_a_silence_that_recurs_says_what_is_wrong() {
+    let check = |field: &str, value: Value, why: &str| {
+        let weekly = json!({"days": ["sun"], "from": "02:00", "time_zone": "UTC"});
+        let mut event = json!({"command": "silence", "match": {"rule": "a"}, "by": "a", "text": "t", "minutes": 5});
+        event["weekly"] = weekly;
+        event["for_days"] = json!(7);
+        assert!(matches!(read(&event), Incoming::Silence(_)), "{event}");
+        *event.pointer_mut(field).unwrap() = value;
+        let Incoming::BadCommand(reason) = read(&event) else { panic!("{event} was taken") };
+        assert!(reason.contains(why), "{event}: {reason}");
+    };
+    for days in [json!([]), json!("sun"), json!(["sunday"]), json!(["sun", 7]), json!(null)] {
+        check("/weekly/days", days, "days of weekly is a list of mon, tue");
+    }
+    for from in [json!("24:00"), json!("2:00"), json!("02:60"), json!("02:00:00"), json!("+2:00"), json!(2)] {
+        check("/weekly/from", from, "a time of day such as 02:00");
+    }
+    for zone in [json!("Europe/Nowhere"), json!(""), json!(1)] {
+        check("/weekly/time_zone", zone, "an IANA name");
+    }
+    check("/minutes", json!(1441), "1 to 1440");
+    for days in [json!(0), json!(-1), json!("30"), json!(null)] {
+        check("/for_days", days, "needs for_days");
+    }
+    check("/weekly", json!([]), "days of weekly");
+
+    let weekly = json!({"days": ["sun"], "from": "02:00", "time_zone": "UTC"});
+    let event = json!({"command": "silence", "incident_id": ID, "by": "a", "minutes": 5, "weekly": weekly});
+    let Incoming::BadCommand(reason) = read(&event) else { panic!("{event} was taken") };
+    assert!(reason.contains("not of an incident"), "{reason}");
 }
 
 #[test]
