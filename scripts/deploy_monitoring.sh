@@ -87,6 +87,8 @@ read_options() {
   done
   [[ $environment =~ ^[a-z][a-z0-9-]{0,15}$ ]] ||
     misuse "'$environment' is not a name: at most 16 lower-case letters, digits and hyphens"
+  # What AWS is asked with it would say that the network is down.
+  [[ $region =~ ^[a-z]{2}(-[a-z]+)+-[0-9]$ ]] || misuse "'$region' is not the name of a region, such as us-east-1"
   [[ $architecture == arm64 || $architecture == x86_64 ]] || misuse "there is no architecture '$architecture'"
   [[ ! $catalogue || $packages ]] || misuse "--catalogue goes with --packages; without, the catalogue is resolved anew"
   [[ ! $destroy || ! $plan_only ]] || misuse "--destroy and --plan-only together say nothing"
@@ -115,8 +117,13 @@ sys.exit(tuple(map(int, version.split("-")[0].split(".")[:2])) < (1, 9))' ||
 account=
 check_account() {
   local said
-  said=$(aws sts get-caller-identity --region "$region" --query '[Account,Arn]' --output text 2>&1) ||
-    fail "AWS does not know these credentials: ${said##*$'\n'}; sign in (aws configure, aws sso login) or set AWS_PROFILE"
+  if ! said=$(aws sts get-caller-identity --region "$region" --query '[Account,Arn]' --output text 2>&1); then
+    said=${said##*$'\n'}
+    if [[ $said == *"connect to the endpoint"* ]]; then
+      fail "there is no AWS at the end of $region: $said; check --region and the network"
+    fi
+    fail "AWS does not know these credentials: $said; sign in (aws configure, aws sso login) or set AWS_PROFILE"
+  fi
   account=${said%%[[:space:]]*}
   say "Account      $account"
   say "As           ${said##*[[:space:]]}"
@@ -162,6 +169,7 @@ build() {
     catalogue=${catalogue:-$root/monitoring.resolved.json}
     [[ -f $catalogue ]] || fail "there is no catalogue $catalogue; make it with 'monitorctl catalogue resolve --out FILE'"
     [[ -d $packages ]] || fail "there is no folder $packages; fill it with scripts/package.sh --out DIR --catalogue FILE"
+    check_packages
     return
   fi
   # Kept, because Terraform compares with the zips that it deployed.
@@ -176,11 +184,32 @@ build() {
     fail "the functions could not be built, as above; nothing was changed"
 }
 
+# What was built elsewhere is looked at before anything is made of it.
+check_packages() {
+  local function
+  python3 -c 'import json, sys; sys.exit(not json.load(open(sys.argv[1])).get("service"))' "$catalogue" 2>/dev/null ||
+    fail "$catalogue is not a resolved catalogue; make it with 'monitorctl catalogue resolve --out FILE'. Nothing was changed."
+  # The functions are the entries of the two maps in functions.tf; interactions is deployed only with a signing secret.
+  while read -r function; do
+    [[ -s $packages/$function.zip || $function == interactions ]] ||
+      fail "there is no $function.zip in $packages; make it with scripts/package.sh --out DIR --catalogue FILE. Nothing was changed."
+  done < <(sed -n 's/^    \([a-z-]*\) = {$/\1/p' "$configuration/functions.tf")
+}
+
 # A table or function of that name which Terraform did not make stops an apply half-way.
 check_names() {
   local known name
   known=$(tf state list 2>/dev/null || true)
   if [[ ! $known ]]; then
+    local service suffix=
+    service=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["service"])' "$catalogue")
+    [[ $environment == production ]] || suffix=-$environment
+    for name in "$service-comprehensive-monitoring$suffix" "$service-incident-response$suffix"; do
+      if aws lambda get-function --region "$region" --function-name "$name" >/dev/null 2>&1; then
+        fail "the function $name exists already, and Terraform did not make it; delete it, or use another --environment." \
+          "Nothing was changed."
+      fi
+    done
     while read -r name; do
       if aws dynamodb describe-table --region "$region" --table-name "$name" >/dev/null 2>&1; then
         fail "the table $name exists already, and Terraform did not make it; let Terraform take it over" \

@@ -215,6 +215,7 @@ main() {
 
   if [[ $checks == yes ]]; then
     step "scripts" check_scripts
+    step "bad input of the deploy script" python3 -m unittest discover -s scripts -p 'test_*.py'
     step "format" cargo fmt --all --check
     if command -v terraform >/dev/null; then
       step "Terraform format" terraform fmt -check -diff -recursive infrastructure
