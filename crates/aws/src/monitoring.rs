@@ -1,15 +1,17 @@
 //! The monitoring handler: collect, compute, evaluate, store what changed, publish it, and compare with what is open.
 
 mod reconcile;
+mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use monitoring_core::alert::incoming::canary;
-use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeState, step};
+use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeState, step_because};
 use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule};
-use monitoring_core::cycle::{self, Evaluated, Windows};
+use monitoring_core::cycle::{self, Evaluated, Watches, Windows};
 use monitoring_core::metric::Unit;
 use monitoring_core::rule::{Outcome, Verdict};
 use serde::Serialize;
@@ -38,6 +40,8 @@ pub struct Monitor<O> {
     catalogue: Catalogue,
     engines: Engines,
     environment: String,
+    /// What detectors have learnt, while the process lives.
+    watches: Mutex<Watches>,
 }
 
 /// What a cycle did.
@@ -79,7 +83,7 @@ pub struct Changed {
 impl<O: Outside> Monitor<O> {
     /// A monitor over these tables and this catalogue.
     pub fn new(store: Store, outside: O, catalogue: Catalogue, engines: Engines, environment: String) -> Self {
-        Self { store, outside, catalogue, engines, environment }
+        Self { store, outside, catalogue, engines, environment, watches: Mutex::default() }
     }
 
     /// What the cycle reads its series from and publishes to.
@@ -93,7 +97,8 @@ impl<O: Outside> Monitor<O> {
     pub async fn cycle(&self, now: Timestamp) -> Report {
         let mut report = Report { at: now, ..Report::default() };
         let rules: Vec<&Rule> = self.catalogue.rules.values().filter(|rule| self.evaluates(rule)).collect();
-        let (windows, alerts) = futures_util::join!(self.read(&rules, now), self.store.alerts());
+        let mut watches = self.take_watches(&rules, &mut report).await;
+        let (windows, alerts) = futures_util::join!(self.read(&rules, &watches, now), self.store.alerts());
         let (stored, (alerts, unreadable)) = match alerts {
             Ok(alerts) => (true, alerts),
             Err(error) => {
@@ -110,15 +115,16 @@ impl<O: Outside> Monitor<O> {
 
         let mut known: BTreeMap<AlertKey, Alert> = alerts.into_iter().map(|alert| (alert.key.clone(), alert)).collect();
         let leftover: Vec<Alert> = known.values().filter(|alert| !alert.unpublished.is_empty()).cloned().collect();
-        let evaluated = cycle::evaluate(&self.catalogue, &rules, &windows, &known, now);
+        let evaluated = cycle::evaluate(&self.catalogue, &rules, &windows, &known, &mut watches, now);
+        self.put_watches(watches, now, &mut report).await;
         report.evaluations = evaluated.len();
 
         let mut stepped: BTreeSet<AlertKey> = BTreeSet::new();
         let mut to_write: Vec<(Alert, String)> = Vec::new();
         let mut unstored: Vec<Alert> = Vec::new();
-        for Evaluated { rule, dimensions, key, verdict } in &evaluated {
+        for Evaluated { rule, dimensions, key, verdict, because } in &evaluated {
             let Some(metric) = self.catalogue.metrics.get(&rule.metric) else { continue };
-            let stepped_to = step(rule, metric, dimensions, known.get(key), verdict, now);
+            let stepped_to = step_because(rule, metric, dimensions, known.get(key), (verdict, because.as_deref()), now);
             let Some(alert) = stepped_to.alert else { continue };
             if stored && !unreadable.contains(key.as_str()) {
                 stepped.insert(key.clone());
@@ -165,11 +171,12 @@ impl<O: Outside> Monitor<O> {
     }
 
     /// Reads the datapoints that the rules need.
-    async fn read(&self, rules: &[&Rule], now: Timestamp) -> Windows {
-        let needs = cycle::needs(&self.catalogue, rules, &cycle::evaluated_length, now);
+    async fn read(&self, rules: &[&Rule], watches: &Watches, now: Timestamp) -> Windows {
+        let length = |rule: &Rule| cycle::length(&self.catalogue, rule, watches, now);
+        let needs = cycle::needs(&self.catalogue, rules, &length, now);
         let requests: Vec<SeriesRequest> = needs.iter().map(SeriesRequest::of).collect();
         let answers = if requests.is_empty() { Vec::new() } else { self.outside.series(&requests, now).await };
-        Windows::new(&self.catalogue, rules, &cycle::evaluated_length, &needs, answers)
+        Windows::new(&self.catalogue, rules, &length, &needs, answers)
     }
 
     /// Publishes the changes of alerts, those of one alert in order, and marks what was accepted.

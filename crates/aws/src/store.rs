@@ -11,6 +11,7 @@ mod effects;
 mod incidents;
 mod post_mortems;
 mod silences;
+mod watches;
 mod windows;
 
 use std::collections::HashMap;

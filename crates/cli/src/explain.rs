@@ -130,6 +130,7 @@ fn nothing_known(catalogue: &Catalogue, what: &str) -> Exit {
 fn about_rule(rule: &Rule) -> String {
     let condition = match &rule.condition {
         Condition::Absence { level } => format!("no data is {}", level.incident),
+        Condition::Anomaly { level, .. } => format!("what is unusual is {}", level.incident),
         Condition::Threshold { tiers } => {
             let tiers: Vec<String> = tiers
                 .iter()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{AlertSeverity, Comparison, Condition, Metric, Rule, Severity};
 use crate::metric::{Dimensions, Unit, format_dimensions};
 
-pub use state::{Alert, AlertState, Episode, MAX_UNPUBLISHED, Step, step};
+pub use state::{Alert, AlertState, Episode, MAX_UNPUBLISHED, Step, step, step_because};
 
 /// The version of the stored form of an alert and of the message that publishes a change.
 pub const SCHEMA: u32 = 1;
@@ -268,7 +268,7 @@ pub fn change_for(
             .map_or((AlertSeverity::Medium, Severity::Sev3, None, None), |tier| {
                 (tier.level.alert, tier.level.incident, Some(tier.comparison), Some(tier.threshold))
             }),
-        Condition::Absence { level } => (level.alert, level.incident, None, None),
+        Condition::Absence { level } | Condition::Anomaly { level, .. } => (level.alert, level.incident, None, None),
     };
     AlertChange {
         schema: SCHEMA,
@@ -298,6 +298,7 @@ pub fn title_of(rule: &Rule, metric: &Metric, dimensions: &Dimensions, threshold
     let what = format!("{}{}", metric.name, format_dimensions(dimensions));
     match (&rule.condition, threshold) {
         (Condition::Absence { .. }, _) => format!("{what}: no data"),
+        (Condition::Anomaly { .. }, _) => format!("{what} is unusual"),
         (_, Some((comparison, threshold))) => format!("{what} {comparison} {}", metric.unit.format(threshold)),
         (_, None) => what,
     }

@@ -12,7 +12,6 @@
 )]
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use self::episode::Episode;
 pub use self::explain::{Anomaly, Expected, Side};
@@ -21,6 +20,8 @@ use self::model::Model;
 pub use self::state::StateError;
 use self::state::{Kept, Ledger};
 use self::stream::{Entrance, Stream};
+pub use self::watch::{Watch, learning_periods};
+pub use crate::catalogue::{Detection as Settings, Direction, Sensitivity};
 
 mod distribution;
 mod episode;
@@ -32,52 +33,13 @@ mod season;
 mod state;
 mod statistics;
 mod stream;
+mod watch;
 
 /// A state never takes more bytes than this.
 pub const STATE_LIMIT: usize = 32 * 1024;
 
 /// Samples before the first alert: before, nothing is known about a series.
 const LEARNING: u64 = 32;
-
-/// What a user chooses. It may change at any time; what was learnt stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Settings {
-    /// How rare an alert should be.
-    pub sensitivity: Sensitivity,
-    /// Which side of the usual matters.
-    pub direction: Direction,
-    /// A value nearer to the usual than this never raises an alert. In the metric's unit, at least 0.
-    pub minimum_change: f64,
-}
-
-/// How rare an alert should be, rarest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sensitivity {
-    /// Only what stands out from everything so far.
-    Lowest,
-    /// A missed anomaly is better than a false alarm.
-    #[default]
-    Low,
-    /// Half-way.
-    Medium,
-    /// A false alarm is better than a missed anomaly.
-    High,
-}
-
-/// Which side of the usual matters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Both.
-    #[default]
-    Both,
-    /// Values above the usual.
-    Above,
-    /// Values below the usual.
-    Below,
-}
 
 /// What became of a sample.
 #[derive(Clone, Debug, PartialEq)]

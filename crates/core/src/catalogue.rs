@@ -3,6 +3,7 @@
 //! Defaults are filled in and names are checked, so nothing here is optional that a decision needs.
 
 mod automation;
+mod detection;
 mod noise;
 pub mod people;
 
@@ -17,6 +18,7 @@ use crate::metric::{Dimensions, Unit};
 use people::{Schedule, User};
 
 pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation, Scaled};
+pub use detection::{Detection, Direction, Sensitivity};
 pub(crate) use noise::is_like;
 pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, WEEKDAYS, Weekly, Window};
 
@@ -202,16 +204,23 @@ pub enum Condition {
         /// What it means.
         level: Level,
     },
+    /// A value unlike what the series usually does, as a detector learns it. The evaluation's M of N does not count.
+    Anomaly {
+        /// What it means.
+        level: Level,
+        /// What a user chooses.
+        detection: Detection,
+    },
 }
 
 impl Condition {
     /// The levels, mildest first.
     pub fn levels(&self) -> impl Iterator<Item = &Level> {
-        let (tiers, absence) = match self {
+        let (tiers, only) = match self {
             Self::Threshold { tiers } => (tiers.as_slice(), None),
-            Self::Absence { level } => (&[][..], Some(level)),
+            Self::Absence { level } | Self::Anomaly { level, .. } => (&[][..], Some(level)),
         };
-        tiers.iter().map(|tier| &tier.level).chain(absence)
+        tiers.iter().map(|tier| &tier.level).chain(only)
     }
 }
 

@@ -80,6 +80,11 @@ pub fn evaluate(
     match condition {
         Condition::Threshold { tiers } => evaluate_threshold(tiers, evaluation, datapoints, firing),
         Condition::Absence { .. } => evaluate_absence(evaluation, datapoints, firing),
+        // What is unusual is not in these datapoints alone; `anomaly::Watch` answers.
+        Condition::Anomaly { .. } => {
+            let value = datapoints.iter().rev().copied().find_map(real);
+            Verdict { outcome: Outcome::Retain, value, breaching: 0, measured: false }
+        }
     }
 }
 

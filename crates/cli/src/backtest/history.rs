@@ -1,6 +1,6 @@
 //! Where the past comes from: files, the simulated application, or `CloudWatch`, of which a copy is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,9 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::collect::{Aws, Pace};
 use monitoring_aws::outside::{Outside, SeriesRequest};
 use monitoring_core::alert::fnv1a;
+use monitoring_core::anomaly::learning_periods;
 use monitoring_core::backtest::{History, Span};
-use monitoring_core::catalogue::{Catalogue, Metric, Rule, Source};
-use monitoring_core::cycle::{evaluated_length, needs};
+use monitoring_core::catalogue::{Catalogue, Condition, Metric, Rule, Source};
+use monitoring_core::cycle::{Watches, length, needs};
 use monitoring_core::metric::{Dimensions, Sample, Series, format_dimensions};
 use serde::{Deserialize, Serialize};
 
@@ -50,12 +51,24 @@ fn requests(
     span: Span,
     from: &dyn Fn(&Metric) -> Timestamp,
 ) -> Vec<SeriesRequest> {
-    let needs = needs(catalogue, rules, &evaluated_length, span.to);
-    let mut requests: Vec<SeriesRequest> = needs.iter().map(SeriesRequest::of).collect();
-    for (request, need) in requests.iter_mut().zip(&needs) {
+    // What a detector learns from lies before the span.
+    let learnt = |rule: &Rule| length(catalogue, rule, &Watches::new(), span.to);
+    let wanted = needs(catalogue, rules, &learnt, span.to);
+    let anomalies = rules.iter().copied().filter(|rule| matches!(rule.condition, Condition::Anomaly { .. }));
+    let anomalies: Vec<&Rule> = anomalies.collect();
+    let learning: BTreeSet<String> =
+        needs(catalogue, &anomalies, &learnt, span.to).into_iter().map(|need| need.metric.name.clone()).collect();
+    let mut requests: Vec<SeriesRequest> = wanted.iter().map(SeriesRequest::of).collect();
+    for (request, need) in requests.iter_mut().zip(&wanted) {
         let period = i64::from(need.metric.period_seconds.max(1));
         let aligned = |at: Timestamp| Timestamp::from_second(at.as_second().div_euclid(period) * period).unwrap_or(at);
-        request.start = aligned(from(need.metric));
+        let before = if learning.contains(&need.metric.name) {
+            let periods = i64::try_from(learning_periods(need.metric.period_seconds)).unwrap_or_default();
+            SignedDuration::from_secs(periods * period)
+        } else {
+            SignedDuration::ZERO
+        };
+        request.start = aligned(from(need.metric).saturating_sub(before).unwrap_or(Timestamp::MIN));
         request.end = aligned(span.to);
     }
     requests.retain(|request| request.start < request.end);

@@ -10,7 +10,7 @@ mod people;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use monitoring_core::catalogue::{AlertSeverity, Category, Engine, MissingData, Severity};
+use monitoring_core::catalogue::{AlertSeverity, Category, Direction, Engine, MissingData, Sensitivity, Severity};
 use monitoring_core::metric::Unit;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -215,7 +215,7 @@ pub(crate) enum Cost {
     ByService,
 }
 
-/// What is wrong with a metric: at least one of `warning`, `critical` and `tiers`, or else `absent`.
+/// What is wrong with a metric: at least one of `warning`, `critical` and `tiers`, or else `absent` or `anomaly`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("required" = ["metric", "description"]))]
@@ -239,6 +239,8 @@ pub(crate) struct Rule {
     pub(crate) tiers: BTreeMap<String, Tier>,
     /// The rule fires when there is no data, instead of on a threshold.
     pub(crate) absent: Option<Absent>,
+    /// The rule fires when a value is unlike what the series usually does, instead of on a threshold.
+    pub(crate) anomaly: Option<Anomaly>,
     /// How many datapoints of how many must breach: `2 of 3`. Default `defaults.datapoints`.
     pub(crate) datapoints: Option<OutOf>,
     /// What a period without a datapoint means. Default `defaults.missing`.
@@ -295,6 +297,31 @@ pub(crate) struct Absent {
     #[schemars(schema_with = "incident_severity")]
     #[serde(default)]
     pub(crate) incident: Option<Severity>,
+}
+
+/// How bad it is that a value is unusual, and what counts as unusual.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Anomaly {
+    /// Severity of the alert.
+    #[schemars(schema_with = "alert_severity")]
+    pub(crate) severity: AlertSeverity,
+    /// Severity of the incident. Default: SEV1 for `critical`, SEV2 for `high`, SEV3 for `medium`, SEV4 for `low`.
+    #[schemars(schema_with = "incident_severity")]
+    #[serde(default)]
+    pub(crate) incident: Option<Severity>,
+    /// How rare an alert should be. `low` misses an anomaly rather than raise a false alarm. Default `low`.
+    #[schemars(schema_with = "sensitivity")]
+    #[serde(default)]
+    pub(crate) sensitivity: Sensitivity,
+    /// Which side of the usual matters. Default `both`.
+    #[schemars(schema_with = "direction")]
+    #[serde(default)]
+    pub(crate) direction: Direction,
+    /// A value nearer to the usual than this never raises an alert; in the metric's unit. Default 0.
+    #[schemars(range(min = 0))]
+    #[serde(default)]
+    pub(crate) minimum_change: f64,
 }
 
 /// The least volume behind a ratio.
@@ -691,6 +718,14 @@ fn unit(_: &mut SchemaGenerator) -> Schema {
         Unit::Bytes,
         Unit::None,
     ])
+}
+
+fn sensitivity(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[Sensitivity::Lowest, Sensitivity::Low, Sensitivity::Medium, Sensitivity::High])
+}
+
+fn direction(_: &mut SchemaGenerator) -> Schema {
+    names_of(&[Direction::Both, Direction::Above, Direction::Below])
 }
 
 fn alert_severity(_: &mut SchemaGenerator) -> Schema {

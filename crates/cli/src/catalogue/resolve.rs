@@ -163,15 +163,22 @@ fn combinations<'a>(dimensions: impl Iterator<Item = (&'a String, &'a Vec<String
 }
 
 fn resolve_rule(document: &Document, name: &str, rule: &Rule) -> resolved::Rule {
-    let condition = match &rule.absent {
-        Some(absent) => Condition::Absence {
-            level: resolved::Level {
-                name: "absent".to_owned(),
-                alert: absent.severity,
-                incident: absent.incident.unwrap_or_else(|| incident_of(absent.severity)),
+    let level = |name: &str, alert: AlertSeverity, incident: Option<Severity>| resolved::Level {
+        name: name.to_owned(),
+        alert,
+        incident: incident.unwrap_or_else(|| incident_of(alert)),
+    };
+    let condition = match (&rule.absent, &rule.anomaly) {
+        (Some(absent), _) => Condition::Absence { level: level("absent", absent.severity, absent.incident) },
+        (None, Some(anomaly)) => Condition::Anomaly {
+            level: level("anomaly", anomaly.severity, anomaly.incident),
+            detection: resolved::Detection {
+                sensitivity: anomaly.sensitivity,
+                direction: anomaly.direction,
+                minimum_change: anomaly.minimum_change,
             },
         },
-        None => Condition::Threshold {
+        (None, None) => Condition::Threshold {
             tiers: tiers(rule).into_iter().filter_map(|(name, tier)| resolve_tier(name, tier)).collect(),
         },
     };

@@ -97,6 +97,7 @@ fn alarm_metrics(catalogue: &Catalogue, rule: &Rule) -> Result<f64, String> {
         // A tier without hysteresis has the very same number twice.
         Condition::Threshold { tiers } => tiers.iter().any(|tier| tier.clear.total_cmp(&tier.threshold).is_ne()),
         Condition::Absence { .. } => false,
+        Condition::Anomaly { .. } => return Err("alarms know no `anomaly` of ours".to_owned()),
     };
     for (used, key) in [
         (clears, "clear"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use monitoring_core::alert::{Alert, AlertKey, AlertState, step, title_of};
+use monitoring_core::alert::{Alert, AlertKey, AlertState, step_because, title_of};
 use monitoring_core::catalogue::{Catalogue, Condition, Metric, Rule, Source};
 use monitoring_core::cycle::{self, Need, Windows};
 use monitoring_core::formula::Formula;
@@ -53,17 +53,26 @@ pub(super) fn play(
     let rules: Vec<&Rule> = names.iter().filter_map(|name| catalogue.rules.get(*name)).collect();
     let mut endings: Vec<Ending> = vec![None; group.cases.len()];
     let mut alerts: BTreeMap<AlertKey, Alert> = BTreeMap::new();
+    let mut watches = cycle::Watches::new();
     let last = group.cases.iter().map(|case| case.after_seconds).max().unwrap_or_default();
     for after in (0..=last).step_by(usize::try_from(evaluation_seconds).unwrap_or(usize::MAX)) {
         let now = group.start + SignedDuration::from_secs(i64::from(after));
-        let needs = cycle::needs(&catalogue, &rules, &cycle::evaluated_length, now);
+        let needs = cycle::needs(&catalogue, &rules, &|rule| cycle::length(&catalogue, rule, &watches, now), now);
         let answers = needs.iter().map(|need| Ok(answer(&recorded, need)));
-        let windows = Windows::new(&catalogue, &rules, &cycle::evaluated_length, &needs, answers);
+        let windows =
+            Windows::new(&catalogue, &rules, &|rule| cycle::length(&catalogue, rule, &watches, now), &needs, answers);
         let mut told: BTreeMap<AlertKey, String> = BTreeMap::new();
-        for evaluated in cycle::evaluate(&catalogue, &rules, &windows, &alerts, now) {
+        for evaluated in cycle::evaluate(&catalogue, &rules, &windows, &alerts, &mut watches, now) {
             let Some(metric) = catalogue.metrics.get(&evaluated.rule.metric) else { continue };
             let before = alerts.get(&evaluated.key);
-            let stepped = step(evaluated.rule, metric, &evaluated.dimensions, before, &evaluated.verdict, now);
+            let stepped = step_because(
+                evaluated.rule,
+                metric,
+                &evaluated.dimensions,
+                before,
+                (&evaluated.verdict, evaluated.because.as_deref()),
+                now,
+            );
             told.insert(evaluated.key.clone(), stepped.reason);
             alerts.extend(stepped.alert.map(|alert| (evaluated.key, alert)));
         }
@@ -215,7 +224,7 @@ impl Firing {
         let level = rule.condition.levels().nth(index)?;
         let threshold = match &rule.condition {
             Condition::Threshold { tiers } => tiers.get(index).map(|tier| (tier.comparison, tier.threshold)),
-            Condition::Absence { .. } => None,
+            Condition::Absence { .. } | Condition::Anomaly { .. } => None,
         };
         let title = title_of(rule, catalogue.metrics.get(&rule.metric)?, &alert.dimensions, threshold);
         let annotations = BTreeMap::from([

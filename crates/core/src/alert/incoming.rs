@@ -306,7 +306,7 @@ fn by_hand(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
 fn breaches_as_in(rule: &Rule, value: f64, threshold: f64) -> bool {
     match &rule.condition {
         Condition::Threshold { tiers } => tiers.first().is_some_and(|tier| tier.comparison.breaches(value, threshold)),
-        Condition::Absence { .. } => false,
+        Condition::Absence { .. } | Condition::Anomaly { .. } => false,
     }
 }
 

@@ -83,8 +83,20 @@ pub fn step(
     verdict: &Verdict,
     now: Timestamp,
 ) -> Step {
+    step_because(rule, metric, dimensions, before, (verdict, None), now)
+}
+
+/// Moves an alert on by one evaluation that came with words why it fires.
+pub fn step_because(
+    rule: &Rule,
+    metric: &Metric,
+    dimensions: &Dimensions,
+    before: Option<&Alert>,
+    (verdict, because): (&Verdict, Option<&str>),
+    now: Timestamp,
+) -> Step {
     let episode = before.and_then(|alert| alert.firing.as_ref());
-    let Next { state, firing, publish, reason } = match next(rule, episode, verdict, now) {
+    let Next { state, firing, publish, reason } = match next(rule, episode, verdict, because, now) {
         Ok(next) => next,
         Err(reason) => return Step { alert: None, reason },
     };
@@ -129,7 +141,13 @@ struct Next {
 }
 
 /// `Err` says why everything stays as it is.
-fn next(rule: &Rule, episode: Option<&Episode>, verdict: &Verdict, now: Timestamp) -> Result<Next, String> {
+fn next(
+    rule: &Rule,
+    episode: Option<&Episode>,
+    verdict: &Verdict,
+    because: Option<&str>,
+    now: Timestamp,
+) -> Result<Next, String> {
     let count = format!("{} of the last {} datapoints", verdict.breaching, rule.evaluation.periods);
     let stays =
         |state, reason: &str| Next { state, firing: episode.cloned(), publish: None, reason: reason.to_owned() };
@@ -148,6 +166,7 @@ fn next(rule: &Rule, episode: Option<&Episode>, verdict: &Verdict, now: Timestam
             let reason = match rule.condition {
                 Condition::Absence { .. } => format!("no data in {count}"),
                 Condition::Threshold { .. } => format!("{count} breach"),
+                Condition::Anomaly { .. } => because.unwrap_or("unlike what is usual").to_owned(),
             };
             let episode = Episode { level: reached.name.clone(), since };
             Next { state: AlertState::Firing, firing: Some(episode), publish: Some(ChangeState::Firing), reason }

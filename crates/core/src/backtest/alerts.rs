@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Firing, History, Span};
-use crate::alert::{Alert, AlertChange, AlertKey, ChangeState, step};
-use crate::catalogue::{Catalogue, Metric, Rule, Source};
+use crate::alert::{Alert, AlertChange, AlertKey, ChangeState, step, step_because};
+use crate::anomaly::Watch;
+use crate::catalogue::{Catalogue, Condition, Detection, Metric, Rule, Source};
 use crate::cycle::{self, Windows, firing_level};
 use crate::formula::Formula;
 use crate::metric::{Dimensions, Sample, Series};
@@ -26,6 +27,9 @@ pub(super) fn play(
     let range = cycle::evaluated_length(rule);
     // Enough behind the first period to evaluate it.
     let length = periods.count + range;
+    if let Condition::Anomaly { detection, .. } = &rule.condition {
+        return play_anomaly(catalogue, rule, metric, detection, history, span, changes);
+    }
     let inputs = inputs(catalogue, rule);
     if !inputs.iter().all(|input| is_by_period(input)) {
         return play_by_cycle(catalogue, rule, metric, &periods, history, changes);
@@ -54,18 +58,52 @@ pub(super) fn play(
     evaluations
 }
 
+/// Detectors learn from all that was recorded, also from what was before the span.
+fn play_anomaly(
+    catalogue: &Catalogue,
+    rule: &Rule,
+    metric: &Metric,
+    detection: &Detection,
+    history: &History,
+    span: Span,
+    changes: &mut Vec<AlertChange>,
+) -> u64 {
+    let recorded = history.span().map_or(span.from, |recorded| recorded.from.min(span.from));
+    let periods = Periods::new(catalogue, metric, Span { from: recorded, to: span.to });
+    let range = cycle::evaluated_length(rule);
+    let inputs = inputs(catalogue, rule);
+    let mut evaluations = 0;
+    for (dimensions, column) in columns(catalogue, rule, history, &periods) {
+        let Some(known) = known(history, &inputs, &dimensions) else { continue };
+        let mut watch = Watch::default();
+        let mut alert = None;
+        for (index, value) in column.iter().enumerate() {
+            let start = periods.start_of(index);
+            if !known.covers(start) {
+                continue;
+            }
+            watch.observe((start, *value), metric.unit, detection, rule.evaluation.clear_after);
+            if start < span.from || !periods.is_seen(index) || !is_active(rule, &periods, index) {
+                continue;
+            }
+            evaluations += 1;
+            let datapoints = column.get((index + 1).saturating_sub(range)..=index).unwrap_or_default();
+            let (verdict, because) = watch.verdict(rule.evaluation.missing, datapoints);
+            let said = (&verdict, because.as_deref());
+            let stepped = step_because(rule, metric, &dimensions, alert.as_ref(), said, periods.seen_at(index));
+            take(stepped.alert, &mut alert, changes);
+        }
+    }
+    evaluations
+}
+
 /// What a rule watches in a span: its metric's series, computed for a formula, without what has too little behind it.
 pub fn watched(catalogue: &Catalogue, rule: &Rule, history: &History, span: Span) -> Vec<(Dimensions, Series)> {
     let Some(metric) = catalogue.metrics.get(&rule.metric) else { return Vec::new() };
     let periods = Periods::new(catalogue, metric, span);
-    let Some(last) = periods.count.checked_sub(1) else { return Vec::new() };
-    let count = |_: &Rule| periods.count;
-    let needs = cycle::needs(catalogue, &[rule], &count, periods.seen_at(last));
-    let answers = needs.iter().map(|need| Ok(history.answer(need)));
-    let windows = Windows::new(catalogue, &[rule], &count, &needs, answers);
     let inputs = inputs(catalogue, rule);
-    let columns = windows.of_rule(rule, periods.count);
-    let recorded = columns.filter(|(dimensions, _)| known(history, &inputs, dimensions).is_some());
+    let columns = columns(catalogue, rule, history, &periods);
+    let recorded = columns.into_iter().filter(|(dimensions, _)| known(history, &inputs, dimensions).is_some());
     recorded
         .map(|(dimensions, column)| {
             let samples = column.iter().enumerate();
@@ -74,6 +112,21 @@ pub fn watched(catalogue: &Catalogue, rule: &Rule, history: &History, span: Span
             (dimensions.clone(), Series::new(dimensions.clone(), samples.collect()))
         })
         .collect()
+}
+
+/// The whole columns of a rule's metric, a datapoint for each period.
+fn columns(
+    catalogue: &Catalogue,
+    rule: &Rule,
+    history: &History,
+    periods: &Periods,
+) -> Vec<(Dimensions, Vec<Option<f64>>)> {
+    let Some(last) = periods.count.checked_sub(1) else { return Vec::new() };
+    let count = |_: &Rule| periods.count;
+    let needs = cycle::needs(catalogue, &[rule], &count, periods.seen_at(last));
+    let answers = needs.iter().map(|need| Ok(history.answer(need)));
+    let windows = Windows::new(catalogue, &[rule], &count, &needs, answers);
+    windows.of_rule(rule, periods.count).map(|(dimensions, column)| (dimensions.clone(), column)).collect()
 }
 
 /// Reads the windows of each cycle anew, as production does: for formulas whose value depends on the window.

@@ -41,6 +41,7 @@ fn night() -> Night {
 fn play_slowly(catalogue: &Catalogue, rule: &Rule, history: &History, span: Span) -> Vec<AlertChange> {
     let mut changes = Vec::new();
     let mut alerts: BTreeMap<AlertKey, Alert> = BTreeMap::new();
+    let mut watches = cycle::Watches::new();
     let cycle = i64::from(catalogue.cycle_seconds);
     let delay = SignedDuration::from_secs(i64::from(catalogue.ingestion_delay_seconds));
     let mut now = span.from + SignedDuration::from_secs(MINUTE) + delay;
@@ -50,7 +51,7 @@ fn play_slowly(catalogue: &Catalogue, rule: &Rule, history: &History, span: Span
             let needs = cycle::needs(catalogue, &[rule], &cycle::evaluated_length, now);
             let answers = needs.iter().map(|need| Ok(history.answer(need)));
             let windows = Windows::new(catalogue, &[rule], &cycle::evaluated_length, &needs, answers);
-            for evaluated in cycle::evaluate(catalogue, &[rule], &windows, &alerts, now) {
+            for evaluated in cycle::evaluate(catalogue, &[rule], &windows, &alerts, &mut watches, now) {
                 let metric = &catalogue.metrics[&rule.metric];
                 let before = alerts.get(&evaluated.key);
                 let stepped = step(rule, metric, &evaluated.dimensions, before, &evaluated.verdict, now);

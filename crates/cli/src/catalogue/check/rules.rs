@@ -58,14 +58,15 @@ pub(super) fn datapoints(checker: &mut Checker<'_>, pointer: &str, OutOf { datap
 }
 
 fn check_condition(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule) {
-    match checker.written_of(pointer, &["warning", "critical", "tiers", "absent"]).as_slice() {
+    match checker.written_of(pointer, &["warning", "critical", "tiers", "absent", "anomaly"]).as_slice() {
         [] => {
-            let help = "add `warning: {above: ...}`, `critical: {above: ...}`, or `absent: {severity: ...}`";
+            let help = "add `warning: {above: ...}`, `critical: {above: ...}`, `absent: {severity: ...}`, or `anomaly: {severity: ...}`";
             checker.push(Finding::error(pointer, format!("rule {name} says nothing of what is wrong"), help).on_key());
         }
-        [_, .., "absent"] => {
-            let message = format!("rule {name} has a threshold and `absent`");
-            checker.push(Finding::error(child(pointer, "absent"), message, "make two rules of it").on_key());
+        [first, .., last @ ("absent" | "anomaly")] => {
+            let first = if *first == "absent" { "`absent`" } else { "a threshold" };
+            let message = format!("rule {name} has {first} and `{last}`");
+            checker.push(Finding::error(child(pointer, last), message, "make two rules of it").on_key());
         }
         _ => {}
     }
@@ -205,7 +206,7 @@ fn check_min_volume(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: 
     let at = child(pointer, "min_volume");
     if rule.min_volume.is_none() {
         let is_ratio = document.metrics.get(&rule.metric).is_some_and(is_ratio);
-        if is_ratio && rule.absent.is_none() && !checker.written(&at) {
+        if is_ratio && rule.absent.is_none() && rule.anomaly.is_none() && !checker.written(&at) {
             let message = format!("rule {name} watches the ratio {} without a minimum volume", rule.metric);
             checker.push(
                 Finding::warning(
@@ -308,7 +309,8 @@ fn check_group_by(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &R
 
 fn check_alarm(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule) {
     let at = if rule.engine.is_some() { child(pointer, "engine") } else { pointer.to_owned() };
-    let cannot: [(&str, bool); 4] = [
+    let cannot: [(&str, bool); 5] = [
+        ("anomaly", rule.anomaly.is_some()),
         ("clear_after", rule.clear_after.is_some_and(|count| count > 1)),
         ("active_hours", rule.active_hours.is_some()),
         ("warning/clear", rule.warning.as_ref().is_some_and(|tier| tier.clear.is_some())),
@@ -417,6 +419,10 @@ fn raises_sev1(checker: &Checker<'_>, pointer: &str, rule: &Rule) -> Option<Stri
     if let Some(absent) = &rule.absent {
         let incident = absent.incident.unwrap_or_else(|| incident_of(absent.severity));
         return (incident == Severity::Sev1).then(|| child(pointer, "absent"));
+    }
+    if let Some(anomaly) = &rule.anomaly {
+        let incident = anomaly.incident.unwrap_or_else(|| incident_of(anomaly.severity));
+        return (incident == Severity::Sev1).then(|| child(pointer, "anomaly"));
     }
     let tiers = resolve::tiers(rule);
     let (name, _) = tiers.iter().find(|(name, tier)| incident(checker, pointer, name, tier) == Some(Severity::Sev1))?;

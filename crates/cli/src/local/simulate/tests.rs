@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use monitoring_core::alert::{Alert, AlertKey, step};
-use monitoring_core::catalogue::{Catalogue, Rule, Severity, Source};
+use monitoring_core::catalogue::{Catalogue, Condition, Rule, Severity, Source};
 use monitoring_core::formula::Formula;
 use monitoring_core::rule::{evaluate, evaluation_range, is_active, mask_low_volume};
 
@@ -41,7 +41,9 @@ fn play(catalogue: &Catalogue, simulation: Simulation, start: Timestamp) -> Vec<
             continue;
         }
         let mut firing: BTreeMap<&str, (&Rule, Severity)> = BTreeMap::new();
-        for rule in catalogue.rules.values() {
+        // What is unusual is learnt; the anomalies of these days are told by `monitorctl backtest`.
+        let learnt = |rule: &&Rule| matches!(rule.condition, Condition::Anomaly { .. });
+        for rule in catalogue.rules.values().filter(|rule| !learnt(rule)) {
             watcher.watch(rule, &mut alerts, now);
             for alert in alerts.values().filter(|alert| alert.rule == rule.name) {
                 let Some(episode) = &alert.firing else { continue };

@@ -1,0 +1,58 @@
+//! What the detectors of anomaly rules have learnt: in memory while the function is warm, and in the metrics table, from where they go
+//! on after a cold start. The samples between come with the same request as the newest.
+
+use std::sync::PoisonError;
+
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use monitoring_core::anomaly::Watch;
+use monitoring_core::catalogue::Rule;
+use monitoring_core::cycle::{self, Watches};
+
+use super::{CONCURRENCY, Monitor, Report};
+use crate::outside::Outside;
+
+impl<O: Outside> Monitor<O> {
+    /// The watches of the rules. One that cannot be read starts afresh, which the report says.
+    pub(super) async fn take_watches(&self, rules: &[&Rule], report: &mut Report) -> Watches {
+        let mut watches = std::mem::take(&mut *self.watches.lock().unwrap_or_else(PoisonError::into_inner));
+        let unknown: Vec<_> =
+            cycle::watched(&self.catalogue, rules).into_iter().filter(|key| !watches.contains_key(key)).collect();
+        let read = stream::iter(unknown)
+            .map(|key| async move { (self.store.watch(&key).await, key) })
+            .buffer_unordered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await;
+        for (kept, key) in read {
+            match kept.map(|kept| kept.map(|bytes| Watch::from_bytes(&bytes))) {
+                Ok(Some(Ok(watch))) => {
+                    watches.insert(key, watch);
+                }
+                Ok(Some(Err(error))) => {
+                    report.failures.push(format!("{key}: {error}, so it starts afresh"));
+                }
+                Ok(None) => {}
+                Err(error) => report.failures.push(format!("{key}: {error}, so it learns anew")),
+            }
+        }
+        watches
+    }
+
+    /// Keeps what is due, and remembers all of it for the next cycle.
+    pub(super) async fn put_watches(&self, mut watches: Watches, now: Timestamp, report: &mut Report) {
+        let due = watches.iter_mut().filter(|(_, watch)| watch.is_due(now));
+        let due: Vec<_> = due.map(|(key, watch)| (key.clone(), watch.to_bytes(now))).collect();
+        let failed =
+            stream::iter(due)
+                .map(|(key, bytes)| async move {
+                    self.store.keep_watch(&key, bytes, now).await.err().map(|error| (key, error))
+                })
+                .buffer_unordered(CONCURRENCY)
+                .collect::<Vec<_>>()
+                .await;
+        for (key, error) in failed.into_iter().flatten() {
+            report.failures.push(format!("{key}: {error}"));
+        }
+        *self.watches.lock().unwrap_or_else(PoisonError::into_inner) = watches;
+    }
+}
