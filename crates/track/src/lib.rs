@@ -44,17 +44,36 @@
 //! property of the line, never a dimension. The queue in front of standard output is bounded
 //! ([`QUEUE_CAPACITY`]); when it is full the oldest record is dropped and counted.
 //!
+//! # Circuit breakers
+//!
+//! With the feature `circuit-breaker` (off by default; it brings `aws-sdk-ssm`) the application asks
+//! before it calls a service, and the suite's action `circuit_breaker` answers through Parameter Store:
+//!
+//! ```no_run
+//! # #[cfg(feature = "circuit-breaker")]
+//! # fn ask(client: aws_sdk_ssm::Client) {
+//! use monitoring_track::CircuitBreakers;
+//!
+//! // Once, at the start; cheap to clone.
+//! let breakers = CircuitBreakers::new(client, "/ai-nutritionist/circuit-breaker/");
+//! if breakers.allows("model") {
+//!     // Call it; otherwise do without.
+//! }
+//! # }
+//! ```
+//!
 //! # How the crate is laid out
 //!
 //! One module for each call, which turns what the caller said into a record; `record` and
-//! `emf_stream` write records through [metrique]; `monitoring` holds them together. A further
-//! thing that an application needs, such as a circuit breaker, is one more module beside the
-//! calls, behind a feature of its own.
+//! `emf_stream` write records through [metrique]; `monitoring` holds them together.
+//! `circuit_breaker` stands beside them, behind the feature of that name.
 //!
 //! [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 //! [metrique]: https://github.com/awslabs/metrique
 
 mod business_metric;
+#[cfg(feature = "circuit-breaker")]
+mod circuit_breaker;
 mod distinct_names;
 mod emf_stream;
 mod error;
@@ -64,6 +83,8 @@ mod record;
 mod security_event;
 
 pub use business_metric::{BusinessMetric, MAX_UNCATALOGUED_METRICS};
+#[cfg(feature = "circuit-breaker")]
+pub use circuit_breaker::CircuitBreakers;
 pub use error::TrackError;
 pub use monitoring::{Monitoring, MonitoringBuilder, QUEUE_CAPACITY};
 pub use performance::{MAX_OPERATIONS, Performance};
