@@ -269,7 +269,8 @@ main() {
       without_terraform=yes
     fi
     if [[ $nextest == yes ]]; then
-      step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only \
+      # They wait for schedules most of the time.
+      step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only --test-threads 3 \
         ${without_terraform:+-E 'not test(terraform)'}
     else
       step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored ${without_terraform:+--skip terraform}
