@@ -21,6 +21,8 @@ pub mod post_mortem;
 
 pub mod action_items;
 
+pub mod action_item_reminder;
+
 pub mod interactions;
 
 pub mod collect;

@@ -94,6 +94,20 @@ impl Function {
         SelfTest::of(self, problems.into_iter().flatten(), Vec::new())
     }
 
+    /// For action-item-reminder: can it read items, who was told, and incidents?
+    pub async fn self_test_action_item_reminder(&self, now: Timestamp) -> SelfTest {
+        let store = self.store();
+        let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let (items, sent, incidents) =
+            futures_util::join!(store.action_items(now), store.reminders_sent(today), store.open_incidents());
+        let problems = [
+            items.err().map(|error| causes(&error)),
+            sent.err().map(|error| causes(&error)),
+            incidents.err().map(|error| causes(&error)),
+        ];
+        SelfTest::of(self, problems.into_iter().flatten(), Vec::new())
+    }
+
     /// For interactions: may it invoke incident-response, and does it have the secrets that it was promised?
     pub async fn self_test_interactions(&self) -> SelfTest {
         let invocation = self.incident_response().may_invoke().await;

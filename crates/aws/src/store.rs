@@ -10,6 +10,7 @@ mod cache;
 mod effects;
 mod incidents;
 mod post_mortems;
+mod reminders;
 mod silences;
 mod watches;
 mod windows;
@@ -26,6 +27,7 @@ use monitoring_core::incident::IncidentId;
 pub use effects::{Claim, Ended, Finish, PendingEffect};
 pub use incidents::{Commit, JournalItem};
 pub use post_mortems::Listed;
+pub use reminders::ReminderClaim;
 pub use silences::SilenceUse;
 
 /// How many partitions an index of due work or of incidents by state has, so that no single one becomes hot.

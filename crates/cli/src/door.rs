@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use clap::Args;
 use jiff::Timestamp;
+use monitoring_aws::action_item_reminder::ReminderError;
 use monitoring_aws::action_items::{self, ChangeError};
 use monitoring_aws::actions::{Answer, KillSwitch, Request};
 use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
@@ -209,6 +210,20 @@ impl Door {
                 Ok(serde_json::to_value(written).context("cannot write the answer as JSON")?)
             }
             Self::Deployed(deployed) => deployed.invoke("post-mortem", event).await,
+        }
+    }
+
+    /// Gives an event to the reminder function and returns its answer. What it refuses is an [`Exit`].
+    pub async fn remind(&mut self, event: &Value) -> Result<Value, Exit> {
+        match self {
+            Self::Local(local) => {
+                let reminded = local.suite.remind(event, local.now).await.map_err(|error| match error {
+                    ReminderError::Refused(reason) => Exit::refused(reason),
+                    error @ ReminderError::Store(_) => anyhow::Error::from(error).into(),
+                })?;
+                Ok(serde_json::to_value(reminded).context("cannot write the answer as JSON")?)
+            }
+            Self::Deployed(deployed) => deployed.invoke("action-item-reminder", event).await,
         }
     }
 

@@ -15,12 +15,13 @@ use crate::local::story::Form;
 #[command(after_help = "\
 Examples:
   monitorctl invoke monitoring
+  monitorctl invoke action-item-reminder --payload '{\"dry_run\": true}'
   monitorctl invoke incident-response --payload '{\"Records\":[{\"Sns\":{\"Message\":\"{\\\"metric_name\\\":\\\"ErrorRate\\\",\\\"current_value\\\":15.0,\\\"threshold\\\":10.0}\"}}]}'
   monitorctl invoke ai-nutritionist-incident-response --payload @event.json --aws-profile production")]
 pub struct InvokeArgs {
-    /// `monitoring`, `incident-response` or `post-mortem`, or the deployed name
+    /// `monitoring`, `incident-response`, `post-mortem` or `action-item-reminder`, or the deployed name
     function: String,
-    /// The event: JSON, or @FILE; for monitoring `{}` is enough
+    /// The event: JSON, or @FILE; for monitoring and action-item-reminder `{}` is enough
     #[arg(long, value_name = "JSON|@FILE")]
     payload: Option<String>,
     #[command(flatten)]
@@ -32,6 +33,7 @@ enum Function {
     Monitoring,
     IncidentResponse,
     PostMortem,
+    ActionItemReminder,
 }
 
 /// Invokes the function and prints its answer, which is JSON either way.
@@ -58,6 +60,7 @@ async fn answer(door: &mut Door, function: Function, event: &Value) -> Result<Va
     match (function, door) {
         (Function::IncidentResponse, door) => door.respond(event).await,
         (Function::PostMortem, door) => door.post_mortem(event).await,
+        (Function::ActionItemReminder, door) => door.remind(event).await,
         (Function::Monitoring, Door::Deployed(deployed)) => deployed.invoke("comprehensive-monitoring", event).await,
         (Function::Monitoring, Door::Local(local)) => {
             let now = local.now;
@@ -79,8 +82,9 @@ fn function(name: &str) -> Result<Function, Exit> {
         "monitoring" | "comprehensive-monitoring" => Ok(Function::Monitoring),
         "incident-response" => Ok(Function::IncidentResponse),
         "post-mortem" => Ok(Function::PostMortem),
+        "action-item-reminder" => Ok(Function::ActionItemReminder),
         _ => Err(Exit::usage(anyhow!(
-            "there is no function {name}; there are monitoring, incident-response and post-mortem"
+            "there is no function {name}; there are monitoring, incident-response, post-mortem and action-item-reminder"
         ))),
     }
 }

@@ -353,6 +353,7 @@ async fn drive(
                 suite.cycle(now).await?;
             }
             suite.tick(now).await?;
+            suite.remind_daily(now).await;
             position.at = now + SignedDuration::from_secs(1);
             steps += 1;
             // While an incident is open, so that what a person says of it meanwhile, or a run that goes on after it was

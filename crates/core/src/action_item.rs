@@ -4,7 +4,9 @@
 //! again makes none twice. What people decide (status, owner, due date) stays; the words follow the document while the item is
 //! open.
 
+pub mod figures;
 mod made;
+pub mod reminder;
 
 use std::fmt;
 
@@ -322,4 +324,4 @@ pub fn today(catalogue: &Catalogue, item: &ActionItem, now: Timestamp) -> Date {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -481,6 +481,9 @@ pub struct Team {
     pub title: String,
     /// Where to write to them.
     pub contact: String,
+    /// Name of the user whom critical action items that are overdue go to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<String>,
     /// Name of the schedule that says who of them is on call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_call: Option<String>,
@@ -634,6 +637,9 @@ impl Catalogue {
         for team in self.teams.values() {
             if let Some(schedule) = team.on_call.as_ref().filter(|schedule| !self.schedules.contains_key(*schedule)) {
                 return unknown(format!("schedule {schedule} of team {}", team.name));
+            }
+            if let Some(lead) = team.lead.as_ref().filter(|lead| !self.users.contains_key(*lead)) {
+                return unknown(format!("lead {lead} of team {}", team.name));
             }
             if let Some(user) = team.members.iter().find(|user| !self.users.contains_key(*user)) {
                 return unknown(format!("user {user} of team {}", team.name));

@@ -41,6 +41,8 @@ pub mod post_mortem;
 
 pub mod action_item;
 
+pub mod report;
+
 pub mod message;
 
 #[cfg(test)]

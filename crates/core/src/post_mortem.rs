@@ -25,6 +25,8 @@ use crate::decide::Effect;
 use crate::incident::{Entry, Incident, IncidentId};
 use course::Course;
 
+pub(crate) use timing::RESOLVE_SEV1_WITHIN;
+
 /// The version of the stored form.
 pub const SCHEMA: u32 = 1;
 

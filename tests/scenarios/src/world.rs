@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::Client;
 use jiff::{Span, Timestamp, TimestampArithmetic, ToSpan};
 use monitorctl::local::engine::Engine;
 use monitorctl::local::targets::Targets;
+use monitoring_aws::action_item_reminder::{Reminder, Response as Reminded};
 use monitoring_aws::action_items::{ActionItems, Answer as ItemAnswer, ChangeError};
 use monitoring_aws::actions::Actor;
 use monitoring_aws::channel::{Channels, Endpoints};
@@ -357,6 +358,24 @@ impl World {
     pub async fn action_item(&self, event: &Value) -> Result<ItemAnswer, ChangeError> {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         ActionItems::new(store, self.catalogue.clone()).handle(event, self.now()).await
+    }
+
+    /// The ways to reach people.
+    pub fn channels(&self) -> Channels {
+        self.channels.clone()
+    }
+
+    /// Runs the reminder function, as it starts.
+    pub async fn remind(&self) -> Reminded {
+        self.try_remind(&serde_json::json!({})).await.expect("a run that nothing kills")
+    }
+
+    /// Gives an event to the reminder function; `None` when it died.
+    pub async fn try_remind(&self, event: &Value) -> Option<Reminded> {
+        let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
+        let reminder = Reminder::new(store, self.channels.clone(), self.outside.clone(), self.catalogue.clone());
+        let reminded: Boxed<'_, _> = Box::pin(reminder.handle(event, self.now()));
+        self.unless_crashed(reminded).await.map(|reminded| reminded.expect("the tables can be read"))
     }
 
     /// Puts a message on the queue as its topic would. Returns its id there.

@@ -1,6 +1,7 @@
 //! Whether a channel would work, found out without telling anybody anything; and messages that are about no incident.
 
 use monitoring_core::catalogue::{Channel, Via};
+use monitoring_core::message::OnCallPerson;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -87,18 +88,19 @@ impl Channels {
         self.with_secret(setting, post).await
     }
 
-    /// Says something that is about no incident. `PagerDuty` and SMS are for calling people, so they hear nothing; says
+    /// Says something that is about no incident, perhaps to somebody. `PagerDuty` and SMS are for calling people, so they hear nothing; says
     /// whether the channel was told.
     pub async fn say<O: Outside + Sync>(
         &self,
         outside: &O,
         channel: &Channel,
+        to: Option<&OnCallPerson>,
         subject: &str,
         lines: &[String],
     ) -> Result<bool, DeliveryError> {
         match &channel.via {
             Via::Slack { webhook_setting, bot_token_setting, conversation } => {
-                let mut message = monitoring_core::message::slack::plain(subject, lines);
+                let mut message = monitoring_core::message::slack::plain(to, subject, lines);
                 if self.secrets.is_set(bot_token_setting) && !conversation.is_empty() {
                     if let Value::Object(fields) = &mut message {
                         fields.insert("channel".to_owned(), json!(conversation));

@@ -128,7 +128,7 @@ impl<O: Outside> Responder<O> {
         let subject = format!("{} monitoring: the day", self.catalogue.title);
         let subject = subject.as_str();
         let said = channels.iter().filter_map(|name| self.catalogue.channels.get(name)).map(|channel| async move {
-            let said = self.channels.say(&self.outside, channel, subject, lines).await;
+            let said = self.channels.say(&self.outside, channel, None, subject, lines).await;
             said.err().map(|error| format!("the daily message was not accepted by {}: {}", channel.name, error.reason))
         });
         join_all(said).await.into_iter().flatten().collect()

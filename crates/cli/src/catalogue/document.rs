@@ -496,6 +496,8 @@ pub(crate) struct Team {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) contact: String,
+    /// The user whom critical action items that are overdue go to. Default: the whole team.
+    pub(crate) lead: Option<String>,
     /// The schedule that says who of them is on call. Default: everybody is called together.
     pub(crate) on_call: Option<String>,
     /// Users who belong to it.

@@ -1,6 +1,7 @@
 //! The whole suite in one process: the handlers of the functions, over the embedded tables and the laptop's outside.
 
 use jiff::{SignedDuration, Timestamp};
+use monitoring_aws::action_item_reminder::{Outcome, Reminder, ReminderError, Response as Reminded};
 use monitoring_aws::action_items::{self, ActionItems, ChangeError};
 use monitoring_aws::actions::{Actor, Answer, KillSwitch, Request};
 use monitoring_aws::channel::{Channels, Endpoints};
@@ -10,6 +11,7 @@ use monitoring_aws::monitoring::{Engines, Monitor, Report};
 use monitoring_aws::post_mortem::{self, WriteError, Writer};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::Store;
+use monitoring_core::action_item::reminder::home_zone;
 use monitoring_core::catalogue::Catalogue;
 use monitoring_core::incident::Incident;
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ pub struct Suite {
     monitor: Monitor<Laptop>,
     responder: Responder<Laptop>,
     writer: Writer<Laptop>,
+    reminder: Reminder<Laptop>,
     story: Story,
     cycle: SignedDuration,
     /// When the tick has something to do next. The deployed suite ticks each minute; a laptop that runs through years in
@@ -80,6 +83,7 @@ impl Suite {
         let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
         let monitor = Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
         let writer = Writer::new(store.clone(), laptop.clone(), catalogue.clone(), environment.clone());
+        let reminder = Reminder::new(store.clone(), channels.clone(), laptop.clone(), catalogue.clone());
         let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue.clone(), environment.clone());
         let next_tick = Some(Timestamp::MIN);
         Ok(Self {
@@ -88,6 +92,7 @@ impl Suite {
             monitor,
             responder,
             writer,
+            reminder,
             story,
             cycle,
             next_tick,
@@ -186,6 +191,29 @@ impl Suite {
             self.story.incident(touched);
         }
         written
+    }
+
+    /// Gives an event to the reminder function.
+    pub async fn remind(&self, event: &Value, now: Timestamp) -> Result<Reminded, ReminderError> {
+        self.story.set_now(now);
+        self.reminder.handle(event, now).await
+    }
+
+    /// Reminds people once a day, at nine in the morning where the suite is at home. Deployed, it is asked each hour, for mornings elsewhere.
+    pub async fn remind_daily(&self, now: Timestamp) {
+        let local = now.to_zoned(home_zone(&self.catalogue));
+        if (local.hour(), local.minute()) != (9, 0) {
+            return;
+        }
+        match self.remind(&json!({}), now).await {
+            Ok(reminded) => {
+                let sent = reminded.digests.iter().chain(&reminded.report);
+                for failed in sent.filter(|sent| sent.outcome == Outcome::Failed) {
+                    self.story.note(&format!("{} was not reminded: {}", failed.to, failed.said));
+                }
+            }
+            Err(error) => self.story.note(&format!("nobody was reminded: {}", causes(&error))),
+        }
     }
 
     /// Gives a command about an action item to the post-mortem function.

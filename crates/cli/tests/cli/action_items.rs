@@ -80,6 +80,22 @@ fn an_item_is_taken_up_given_away_moved_and_done() {
 }
 
 #[test]
+fn whoever_owes_something_is_named_by_the_reminder() {
+    let (directory, id) = resolved();
+    run(&directory, &["action-items", "due", &format!("{id}/root-cause"), "2020-01-01"], 0);
+    run(&directory, &["action-items", "reassign", &format!("{id}/root-cause"), "database"], 0);
+    let dry = ["invoke", "action-item-reminder", "--payload", r#"{"dry_run":true}"#, "--terminal"];
+    let answer: Value = serde_json::from_str(&run(&directory, &dry, 0)).unwrap();
+    assert_eq!((&answer["figures"]["open"], &answer["figures"]["overdue"]), (&2.into(), &1.into()));
+    // At this hour of this day it would be sent, or it would not.
+    let digest = &answer["digests"][0];
+    let would_send = digest["to"] == "team/database" && digest["items"][0] == format!("{id}/root-cause").as_str();
+    assert!(would_send || answer["quiet"]["team/database"].is_string(), "{answer}");
+    let said = run(&directory, &["invoke", "action-item-reminder", "--payload", r#"{"dry_run":1}"#], 1);
+    assert!(said.contains("dry_run is true or false, and not 1"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_done_says_why() {
     let (directory, id) = resolved();
     let root = format!("{id}/root-cause");

@@ -11,11 +11,11 @@ use crate::post_mortem::{PostMortem, ProposedItem, Statement};
 /// A Monday, late in the evening in New York and Tuesday in UTC.
 const WRITTEN: &str = "2026-11-24T03:00:00Z";
 
-fn at(hours: i64) -> Timestamp {
+pub(crate) fn at(hours: i64) -> Timestamp {
     WRITTEN.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hours)
 }
 
-fn document(severity: Severity, rules: &[(&str, Priority)]) -> PostMortem {
+pub(crate) fn document(severity: Severity, rules: &[(&str, Priority)]) -> PostMortem {
     let items = rules.iter().map(|(rule, priority)| ProposedItem {
         rule: (*rule).to_owned(),
         title: format!("See to {rule}"),
@@ -50,7 +50,7 @@ fn document(severity: Severity, rules: &[(&str, Priority)]) -> PostMortem {
 }
 
 /// With a schedule of ana's, in New York.
-fn with_schedule() -> Catalogue {
+pub(crate) fn with_schedule() -> Catalogue {
     let mut catalogue = catalogue();
     let user = |name: &str, zone: Option<&str>| User {
         name: name.to_owned(),

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::wording::date_and_time;
-use super::{AlertLine, Notice, NoticeKind, RunbookCard};
+use super::{AlertLine, Notice, NoticeKind, OnCallPerson, RunbookCard};
 use crate::alert::bounded;
 use crate::catalogue::Severity;
 use crate::incident::Status;
@@ -70,12 +70,13 @@ pub fn thread_reply(notice: &Notice, buttons: bool) -> Value {
     message(notice, &blocks)
 }
 
-/// A message that is about no incident.
-pub fn plain(heading: &str, lines: &[String]) -> Value {
+/// A message that is about no incident. Whoever it is for is mentioned, where the catalogue has their member id.
+pub fn plain(to: Option<&OnCallPerson>, heading: &str, lines: &[String]) -> Value {
     let text: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
     let heading = escaped(heading);
     // A section takes 3,000 characters.
-    let mut blocks = vec![section(&format!("*{heading}*"))];
+    let mention = to.and_then(OnCallPerson::slack_member).map_or(String::new(), |id| format!("<@{id}> "));
+    let mut blocks = vec![section(&format!("{mention}*{heading}*"))];
     blocks.extend(text.chunks(5).map(|lines| section(&lines.join("\n"))).take(40));
     json!({"text": heading, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }

@@ -8,8 +8,8 @@ use crate::catalogue::Severity;
 use crate::incident::{Fact, Status};
 use crate::message::date_and_time;
 
-/// A SEV1 is over within an hour.
-const RESOLVE_SEV1_WITHIN: i64 = 3600;
+/// A SEV1 is over within an hour, in seconds.
+pub(crate) const RESOLVE_SEV1_WITHIN: i64 = 3600;
 
 /// The document is there within a day.
 const DOCUMENT_WITHIN: i64 = 24 * 3600;

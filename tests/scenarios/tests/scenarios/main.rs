@@ -17,5 +17,6 @@ mod order;
 mod outages;
 mod post_mortems;
 mod recovery;
+mod reminders;
 mod ticks;
 mod watching;

@@ -253,7 +253,7 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
     let users: BTreeSet<&String> = rotating
         .flat_map(|rotation| &rotation.users)
         .chain(document.schedules.values().flat_map(|schedule| &schedule.overrides).map(|exception| &exception.user))
-        .chain(document.teams.values().flat_map(|team| &team.members))
+        .chain(document.teams.values().flat_map(|team| team.members.iter().chain(&team.lead)))
         .collect();
     let teams: BTreeSet<&String> = levels()
         .filter_map(|level| level.team.as_ref())

@@ -24,6 +24,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         if let Some(schedule) = &team.on_call {
             checker.known(child(&pointer, "on_call"), "schedules", schedule, &format!("team {name} has"));
         }
+        if let Some(lead) = &team.lead {
+            checker.known(child(&pointer, "lead"), "users", lead, &format!("team {name} has"));
+        }
         for (at, user) in items(&child(&pointer, "members"), &team.members) {
             checker.known(at, "users", user, &format!("team {name} has"));
         }

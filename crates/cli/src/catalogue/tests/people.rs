@@ -67,6 +67,11 @@ fn names_of_people_and_schedules_are_checked() {
             &[r#"error: team platform has an unknown schedule "weakly"; did you mean "weekly"?"#][..],
         ),
         (
+            "on_call: weekly, ",
+            "on_call: weekly, lead: bne, ",
+            &[r#"error: team platform has an unknown user "bne"; did you mean "ben"?"#],
+        ),
+        (
             "members: [ana, ben]",
             "members: [anna, ben]",
             &[r#"error: team platform has an unknown user "anna"; did you mean "ana"?"#],
