@@ -85,6 +85,23 @@ locals {
       reserved       = null
       retention_days = var.log_retention_days
     }
+
+    # Each hour, because people are reminded in their own mornings; a run that finds nobody to remind reads some index pages.
+    action-item-reminder = {
+      name        = "action-item-reminder"
+      role        = "action-item-reminder-role"
+      description = "Reminds owners of action items in their working hours, and sends the weekly report."
+      memory      = 256
+      timeout     = 30
+      schedules = {
+        hourly = { expression = "cron(0 * * * ? *)", input = jsonencode({ task = "hourly" }), retried = true }
+      }
+      secrets        = local.slack_secrets
+      encrypted      = ["dynamodb", "sns", "ssm"]
+      environment    = { SLACK_API_URL = var.slack_api_url }
+      reserved       = null
+      retention_days = var.log_retention_days
+    }
   }
 
   # Behind a function URL. Apart from the others, because incident-response is told its address.

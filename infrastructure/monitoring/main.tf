@@ -30,13 +30,14 @@ locals {
   namespace = replace(local.catalogue.title, " ", "-")
 
   # The settings that the channels of the catalogue take a secret from, and what has no channel.
-  channel_secrets = distinct(compact(flatten([
+  pagerduty_secrets = [for channel in values(local.catalogue.channels) : channel.via.routing_key_setting if channel.via.kind == "pagerduty"]
+  slack_secrets = distinct(compact(flatten([
     for channel in values(local.catalogue.channels) : [
-      try(channel.via.routing_key_setting, ""),
       try(channel.via.webhook_setting, ""),
       try(channel.via.bot_token_setting, ""),
     ]
   ])))
+  channel_secrets = distinct(concat(local.pagerduty_secrets, local.slack_secrets))
   signing_secrets = ["SLACK_SIGNING_SECRET", "PAGERDUTY_WEBHOOK_SECRET"]
   known_secrets   = concat(local.channel_secrets, local.signing_secrets, ["HEARTBEAT_URL"])
 

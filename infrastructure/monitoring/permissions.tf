@@ -274,6 +274,37 @@ locals {
       },
     ]
 
+    action-item-reminder = [for statement in [
+      {
+        sid = "ActionItems"
+        # Who was told is in the same table; items themselves are written by post-mortem alone.
+        actions   = ["dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+        resources = [local.table_arn["action-items"]]
+        condition = null
+      },
+      {
+        sid       = "Incidents"
+        actions   = ["dynamodb:BatchGetItem"]
+        resources = [local.table_arn["incidents"]]
+        condition = null
+      },
+      {
+        sid     = "Indexes"
+        actions = ["dynamodb:Query"]
+        resources = [
+          "${local.table_arn["action-items"]}/index/by-state",
+          "${local.table_arn["incidents"]}/index/by-state",
+        ]
+        condition = null
+      },
+      length(local.email_topics) > 0 ? {
+        sid       = "Emails"
+        actions   = ["sns:Publish"]
+        resources = [for topic in local.email_topics : local.topic_arn[topic]]
+        condition = null
+      } : null,
+    ] : statement if statement != null]
+
     interactions = [
       {
         sid       = "Commands"

@@ -3,6 +3,7 @@
 locals {
   event_topics  = ["alerts", "business-alerts"]
   notify_topics = sort(distinct(compact([for channel in values(local.catalogue.channels) : try(channel.via.topic, "")])))
+  email_topics  = sort(distinct([for channel in values(local.catalogue.channels) : channel.via.topic if channel.via.kind == "email"]))
   topics        = toset(concat(local.event_topics, local.notify_topics, ["watcher"]))
   sends_sms     = anytrue([for channel in values(local.catalogue.channels) : channel.via.kind == "sms"])
 

@@ -31,13 +31,16 @@ pub const INTERACTIONS: &str = "ai-nutritionist-interactions";
 pub const ACTIONS: &str = "ai-nutritionist-actions";
 /// The function that writes post-mortems.
 pub const POST_MORTEM: &str = "ai-nutritionist-post-mortem";
+/// The function that reminds people of action items.
+pub const ACTION_ITEM_REMINDER: &str = "ai-nutritionist-action-item-reminder";
 
-const FUNCTIONS: [(&str, &str); 5] = [
+const FUNCTIONS: [(&str, &str); 6] = [
     (MONITORING, "monitoring.zip"),
     (INCIDENT_RESPONSE, "incident-response.zip"),
     (INTERACTIONS, "interactions.zip"),
     (ACTIONS, "actions.zip"),
     (POST_MORTEM, "post-mortem.zip"),
+    (ACTION_ITEM_REMINDER, "action-item-reminder.zip"),
 ];
 /// The topics whose messages become incidents. The suite never publishes notifications to them.
 const EVENT_TOPICS: [&str; 2] = ["ai-nutritionist-alerts", "ai-nutritionist-business-alerts"];
@@ -214,6 +217,27 @@ impl Deployment {
             "--query",
             "Item",
         ])
+    }
+
+    /// What a table has of an incident, as DynamoDB-JSON items.
+    #[must_use]
+    pub fn items_of(&self, table: &str, incident_id: &str) -> Vec<Value> {
+        let values = json!({":id": {"S": incident_id}}).to_string();
+        let table = format!("ai-nutritionist-{table}");
+        let found = self.aws.run(&[
+            "dynamodb",
+            "query",
+            "--table-name",
+            &table,
+            "--consistent-read",
+            "--key-condition-expression",
+            "incident_id = :id",
+            "--expression-attribute-values",
+            &values,
+            "--query",
+            "Items",
+        ]);
+        found.as_array().cloned().unwrap_or_default()
     }
 
     /// Puts these counts of application metrics for each of these minutes before now.

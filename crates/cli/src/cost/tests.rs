@@ -114,7 +114,10 @@ fn lines_are_quantity_times_price() {
     close(item("metrics of the application").due_usd, 2.0 * 0.30);
     close(item("... by operation").due_usd, 5.0 * 0.30);
     close(item("key").due_usd, 1.0);
-    close(item("invocations").quantity, 3.0 * 43_800.0 + 80.0);
+    // Cycles, ticks and canaries each minute, the reminder each hour, and the changes of alerts.
+    close(item("invocations").quantity, 3.0 * 43_800.0 + 730.0 + 80.0);
+    // Six figures, and two of each of three teams and four priorities, in one hour of each day.
+    close(item("figures of action items").list_usd, 20.0 / 24.0 * 0.30);
 }
 
 /// A dashboard of more than 50 metrics is not one of the three that are free.

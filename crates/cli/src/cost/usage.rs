@@ -16,6 +16,12 @@ use crate::catalogue::deployment::MetricAlarm;
 /// tick. Those of `interactions` come only where somebody presses a button, and are billed for the hours in which they come.
 const HEALTH_METRICS: f64 = 8.0;
 
+/// What `print_figures` of the reminder publishes in one hour of each day: six figures of all action items, and two of each team and of each of four
+/// priorities.
+const ITEM_METRICS: f64 = 6.0;
+const ITEM_METRICS_OF_PART: f64 = 2.0;
+const PRIORITIES: f64 = 4.0;
+
 /// What `track_performance` writes for each operation beside the total: requests, errors, response time, cache look-ups and hits.
 const METRICS_OF_OPERATION: f64 = 5.0;
 
@@ -43,6 +49,10 @@ const COMPARISON_SECONDS: u32 = 300;
 /// Of an incident from its first alert to its end, assumed: heads, journal, effects and their claims, in transactions.
 const READ_UNITS_PER_INCIDENT: f64 = 500.0;
 const WRITE_UNITS_PER_INCIDENT: f64 = 200.0;
+
+/// A run of the reminder reads two states of items in four partitions, and the claims of three days and of the week; assumed is that a page of
+/// items comes with it.
+const READ_UNITS_PER_REMINDER: f64 = 2.0 * 4.0 * 0.5 + 4.0 + 50.0;
 
 /// In all tables, assumed.
 const STORED_GB: f64 = 0.1;
@@ -124,6 +134,8 @@ pub(super) fn lines(catalogue: &Catalogue, deployment: &Deployment, traffic: &Tr
 struct Month {
     cycles: f64,
     ticks: f64,
+    /// Runs of the reminder.
+    reminders: f64,
     comparisons: f64,
     /// Of all functions.
     invocations: f64,
@@ -136,15 +148,16 @@ struct Month {
 impl Month {
     fn new(catalogue: &Catalogue, traffic: &Traffic, reads: &BTreeSet<Read>) -> Self {
         let times = |seconds: u32| f64::from(MONTH_SECONDS) / f64::from(seconds.max(1));
-        let (cycles, ticks) = (times(catalogue.cycle_seconds), times(60));
+        let (cycles, ticks, reminders) = (times(catalogue.cycle_seconds), times(60), times(3_600));
         let incidents = f64::from(traffic.incidents);
         // Two alerts that fire and are OK again.
         let messages = cycles + 4.0 * incidents;
         Self {
             cycles,
             ticks,
+            reminders,
             comparisons: times(COMPARISON_SECONDS.max(catalogue.cycle_seconds)),
-            invocations: cycles + ticks + messages,
+            invocations: cycles + ticks + reminders + messages,
             messages,
             incidents,
             has_cost: reads.iter().any(|read| matches!(read, Read::Cost { .. })),
@@ -218,6 +231,13 @@ fn metrics(
             "cloudwatch_metric",
             HEALTH_METRICS,
             "what each cycle and each tick publish of themselves",
+        ),
+        line(
+            "CloudWatch",
+            "figures of action items",
+            "cloudwatch_metric",
+            (ITEM_METRICS + ITEM_METRICS_OF_PART * (PRIORITIES + count(catalogue.teams.len()))) / 24.0,
+            "of all, of each team and priority; published in one hour of each day, and billed for it",
         ),
     ]
 }
@@ -305,7 +325,13 @@ fn functions(traffic: &Traffic, month: &Month) -> Vec<Line> {
         month.cycles * f64::from(traffic.cycle_ms) + (month.invocations - month.cycles) * f64::from(traffic.tick_ms);
     let Traffic { memory, cycle_ms, tick_ms, .. } = traffic;
     vec![
-        line("Lambda", "invocations", "lambda_request", month.invocations, "cycles, ticks, messages of the queue"),
+        line(
+            "Lambda",
+            "invocations",
+            "lambda_request",
+            month.invocations,
+            "cycles, ticks, messages of the queue, hourly reminders",
+        ),
         line(
             "Lambda",
             "time",
@@ -321,10 +347,11 @@ fn tables(traffic: &Traffic, month: &Month) -> Vec<Line> {
     let reads = month.cycles * (READ_UNITS_PER_CYCLE + cached)
         + month.comparisons * READ_UNITS_PER_COMPARISON
         + month.ticks * READ_UNITS_PER_TICK
+        + month.reminders * READ_UNITS_PER_REMINDER
         + month.incidents * READ_UNITS_PER_INCIDENT;
     let writes = month.incidents * WRITE_UNITS_PER_INCIDENT;
     vec![
-        line("DynamoDB", "read units", "dynamodb_read", reads, "of cycles, ticks and incidents"),
+        line("DynamoDB", "read units", "dynamodb_read", reads, "of cycles, ticks, reminders and incidents"),
         line("DynamoDB", "write units", "dynamodb_write", writes, format!("{} incidents", traffic.incidents)),
         line("DynamoDB", "data", "dynamodb_stored", STORED_GB, "GB in all tables"),
         line("DynamoDB", "point-in-time recovery", "dynamodb_recovery", STORED_GB, "GB in all tables"),
@@ -349,8 +376,8 @@ fn messages(traffic: &Traffic, month: &Month) -> Vec<Line> {
             "EventBridge",
             "schedules",
             "eventbridge_schedule",
-            month.cycles + month.ticks + 35.0,
-            "cycles, ticks, daily and weekly",
+            month.cycles + month.ticks + month.reminders + 31.0,
+            "cycles, ticks, reminders, daily",
         ),
     ]
 }

@@ -90,6 +90,7 @@ fn roles() -> Vec<Role> {
                 invoke("ai-nutritionist-actions:live"),
             ],
         },
+        action_item_reminder(),
         Role {
             function: "interactions",
             allowed: vec![secret("slack-signing-secret"), invoke("ai-nutritionist-incident-response:live")],
@@ -105,6 +106,27 @@ fn roles() -> Vec<Role> {
             ],
         },
     ]
+}
+
+fn action_item_reminder() -> Role {
+    Role {
+        function: "action-item-reminder",
+        allowed: vec![claim_reminder(), read_open_items(), secret("slack-webhook-url"), publish("notify-email")],
+        refused: vec![
+            put_item("action-items"),
+            delete_item("action-items"),
+            put_item("incidents"),
+            read_item("incident-journal"),
+            read_item("postmortems"),
+            read_item("monitoring-alerts"),
+            secret("pagerduty-integration-key"),
+            secret("slack-signing-secret"),
+            publish("alerts"),
+            publish("watcher"),
+            invoke("ai-nutritionist-incident-response:live"),
+            invoke("ai-nutritionist-post-mortem:live"),
+        ],
+    }
 }
 
 #[tokio::test]
@@ -146,6 +168,23 @@ fn put_item(table: &str) -> Call {
 
 fn delete_item(table: &str) -> Call {
     ("dynamodb", "delete_item", json!({"TableName": name(table), "Key": key(table)}))
+}
+
+fn claim_reminder() -> Call {
+    ("dynamodb", "update_item", json!({"TableName": name("action-items"), "Key": key("action-items")}))
+}
+
+fn read_open_items() -> Call {
+    let open = json!({":open": {"S": "open#0"}});
+    let condition = "state_shard = :open";
+    (
+        "dynamodb",
+        "query",
+        json!({
+            "TableName": name("action-items"), "IndexName": "by-state", "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": open
+        }),
+    )
 }
 
 fn key(table: &str) -> Value {

@@ -101,6 +101,46 @@ async fn a_breach_is_paged_then_escalated_then_resolved_when_it_ends() {
 
 #[tokio::test]
 #[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
+async fn a_sev1_that_ends_leaves_a_document_and_items_of_which_people_are_reminded() {
+    let suite = Deployment::start().await;
+    invoke(&suite, TEST_INCIDENT_RESPONSE).await;
+    let incident_id = first_page(&suite).await;
+    let resolve = format!(r#"{{"command":"resolve","incident_id":"{incident_id}","by":"alice"}}"#);
+    invoke(&suite, &invocation("incident-response", &resolve)).await;
+
+    wait(&suite, "its document in the table", WITHIN_TWO_TICKS, async || {
+        !suite.items_of("postmortems", &incident_id).is_empty()
+    })
+    .await;
+    wait(&suite, "its action items in the table", WITHIN_TWO_TICKS, async || {
+        suite.items_of("action-items", &incident_id).iter().any(|item| item["item"]["S"] == "root-cause")
+    })
+    .await;
+    let about = format!(r#"{{"incident_id":"{incident_id}"}}"#);
+    let written = invoke(&suite, &invocation("post-mortem", &about)).await;
+    assert_eq!(written["incident_id"], incident_id.as_str(), "{written}");
+    let documents = suite.items_of("postmortems", &incident_id);
+    assert_eq!(documents.len(), 1, "written again, it is one document: {documents:?}");
+
+    let root_cause = format!("{incident_id}/root-cause");
+    let due = format!(r#"{{"action_item":"{root_cause}","command":"due","due":"2020-01-01","by":"alice"}}"#);
+    assert_eq!(invoke(&suite, &invocation("post-mortem", &due)).await["due"], "2020-01-01");
+    // Whoever it belongs to is told now, or is left alone at this time of the week, and the answer says which.
+    let reminded = invoke(&suite, &invocation("action-item-reminder", "{}")).await;
+    assert_eq!(reminded["figures"]["overdue"], 1, "{reminded}");
+    let told = &reminded["digests"][0];
+    let is_told = told["to"] == "team/platform" && told["items"][0] == root_cause.as_str();
+    assert!(is_told || reminded["quiet"]["team/platform"].is_string(), "{reminded}");
+    if is_told {
+        wait(&suite, "the digest in Slack", WITHIN_TWO_TICKS, async || slack_mentions(&suite, &[&root_cause]).await)
+            .await;
+    }
+    assert_eq!(suite.dead_letters(), "0", "messages were given up{}", suite.evidence().await);
+    suite.end();
+}
+
+#[tokio::test]
+#[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
 async fn a_signed_button_in_slack_acknowledges_a_page() {
     let suite = Deployment::start().await;
     invoke(&suite, TEST_INCIDENT_RESPONSE).await;
@@ -126,6 +166,11 @@ async fn a_signed_button_in_slack_acknowledges_a_page() {
     })
     .await;
     suite.end();
+}
+
+/// The command that gives a function an event.
+fn invocation(function: &str, payload: &str) -> String {
+    format!("aws lambda invoke --function-name ai-nutritionist-{function} --payload '{payload}' output.json")
 }
 
 /// Runs an `aws lambda invoke ... output.json` and returns what the function answered.
