@@ -73,11 +73,12 @@ locals {
 
     # Asked by incident-response when an incident ends, and by hand.
     post-mortem = {
-      name           = "post-mortem"
-      role           = "post-mortem-role"
-      description    = "Writes the post-mortem of an incident from its journal."
-      memory         = 256
-      timeout        = 30
+      name        = "post-mortem"
+      role        = "post-mortem-role"
+      description = "Writes the post-mortem of an incident from its journal and its metrics."
+      memory      = 256
+      # Reading series may take 20 s.
+      timeout        = 60
       schedules      = {}
       secrets        = []
       encrypted      = ["dynamodb"]

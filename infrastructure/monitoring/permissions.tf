@@ -231,6 +231,13 @@ locals {
 
     post-mortem = [
       {
+        sid = "Series"
+        # Knows no resource smaller than the account.
+        actions   = ["cloudwatch:GetMetricData"]
+        resources = ["*"]
+        condition = null
+      },
+      {
         sid       = "Incidents"
         actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]
         resources = [local.table_arn["incidents"]]

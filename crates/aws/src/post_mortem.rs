@@ -1,4 +1,4 @@
-//! The post-mortem handler: load, write, store, tell incident-response.
+//! The post-mortem handler: load, measure, write, store, tell incident-response.
 //!
 //! `{"incident_id": "INC-..."}` writes the document of an incident that is over, as often as it is asked for. With `"edit":
 //! {"section": "root-cause", "text": "...", "by": "alice"}` somebody writes a section in their own words (without a text it goes
@@ -7,12 +7,15 @@
 use jiff::Timestamp;
 use monitoring_core::action_item::of_document;
 use monitoring_core::catalogue::Catalogue;
-use monitoring_core::incident::{Entry, IncidentId};
+use monitoring_core::incident::{Entry, Incident, IncidentId};
+use monitoring_core::post_mortem::impact::{self, Loss};
+use monitoring_core::post_mortem::reading::{Readings, Want, reads};
+use monitoring_core::post_mortem::traces::{self, Trace};
 use monitoring_core::post_mortem::{Evidence, Past, Performed, PostMortem, Section, markdown, write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::outside::Outside;
+use crate::outside::{Outside, SeriesRequest};
 use crate::store::{JournalItem, Store, StoreError};
 
 /// How often a write is made anew because another writer was first.
@@ -110,7 +113,7 @@ impl<O: Outside> Writer<O> {
 
     async fn carry_out(&self, id: &IncidentId, request: &Request, now: Timestamp) -> Result<Response, WriteError> {
         let previous = self.store.post_mortem(id).await?;
-        let (document, knows) = match request {
+        let document = match request {
             Request::Write => self.written(id, previous.as_ref(), now).await?,
             Request::Edit(_) | Request::Approve(_) => {
                 let Some(previous) = &previous else {
@@ -118,7 +121,7 @@ impl<O: Outside> Writer<O> {
                         format!("there is no post-mortem of {id}; write it with `monitorctl post-mortems write {id}`");
                     return Err(WriteError::Refused(text));
                 };
-                (changed(previous, request, now).map_err(WriteError::Refused)?, true)
+                changed(previous, request, now).map_err(WriteError::Refused)?
             }
         };
         let changed = previous.as_ref().map(|previous| previous.version) != Some(document.version);
@@ -129,19 +132,26 @@ impl<O: Outside> Writer<O> {
         if matches!(request, Request::Write) {
             self.keep_items(&document, now).await?;
         }
-        if !knows {
-            self.tell(&document).await?;
+        let told = self.tell(&document).await;
+        match request {
+            Request::Write => told?,
+            // It is written; what it came to is asked for again within a day.
+            Request::Edit(_) | Request::Approve(_) => {
+                if let Err(error) = told {
+                    tracing::warn!(incident = %id, error = %error, "incident-response does not know yet");
+                }
+            }
         }
         Ok(response(document, changed))
     }
 
-    /// The document by the facts of now, and whether the incident knows of it.
+    /// The document by the facts of now.
     async fn written(
         &self,
         id: &IncidentId,
         previous: Option<&PostMortem>,
         now: Timestamp,
-    ) -> Result<(PostMortem, bool), WriteError> {
+    ) -> Result<PostMortem, WriteError> {
         let refused = |text: String| Err(WriteError::Refused(text));
         let Some(incident) = self.store.incident(id).await? else {
             return refused(format!("there is no incident {id}; see `monitorctl incidents list`"));
@@ -162,16 +172,20 @@ impl<O: Outside> Writer<O> {
         };
         let open = |past: &IncidentId| noted(past).or_else(|| open_items.get(past).copied()).unwrap_or_default();
         let earlier: Vec<Past> = earlier.iter().map(|incident| Past::of(incident, open(&incident.id))).collect();
+        let traces = self.traces(&incident, previous, now).await;
+        let losses = self.losses(&incident, &traces, previous, now).await;
         let evidence = Evidence {
             incident: &incident,
             entries: &entries,
             effects: &effects,
             earlier: &earlier,
+            losses: &losses,
+            traces: &traces,
             catalogue: &self.catalogue,
             environment: &self.environment,
         };
         match write(&evidence, previous, now) {
-            Some(document) => Ok((document, incident.post_mortem_at.is_some())),
+            Some(document) => Ok(document),
             None => refused(format!("{id} has no end; resolve it with `monitorctl incidents resolve {id}`")),
         }
     }
@@ -190,12 +204,66 @@ impl<O: Outside> Writer<O> {
         Ok(())
     }
 
-    /// Has the incident's reviewers told.
+    /// The metrics of its alerts. What the document knows already is not read again.
+    async fn traces(&self, incident: &Incident, previous: Option<&PostMortem>, now: Timestamp) -> Vec<Trace> {
+        let end = incident.resolution.as_ref().map(|end| end.at);
+        let known = previous.filter(|previous| Some(previous.resolved_at) == end);
+        let known = known.map(|previous| previous.traces.as_slice()).unwrap_or_default();
+        let wants = traces::wants(&self.catalogue, incident, known, now);
+        let readings = self.read(&wants, now).await;
+        traces::traces(&self.catalogue, incident, known, &readings, now)
+    }
+
+    /// What it cost, as far as that can be measured by now. What the document knows already is not read again.
+    async fn losses(
+        &self,
+        incident: &Incident,
+        traces: &[Trace],
+        previous: Option<&PostMortem>,
+        now: Timestamp,
+    ) -> Vec<Loss> {
+        let Some(end) = &incident.resolution else { return Vec::new() };
+        let began = traces.iter().filter_map(Trace::onset).map(|onset| onset.at).chain([incident.onset]).min();
+        let lasted = (began.unwrap_or(incident.onset), end.at);
+        let known = previous.map(|previous| previous.losses.as_slice()).unwrap_or_default();
+        let wants = impact::wants(&self.catalogue, lasted, known, now);
+        let readings = self.read(&wants, now).await;
+        impact::losses(&self.catalogue, lasted, known, &readings, now)
+    }
+
+    /// Reads what is wanted. A source that fails says so in the document and stops nothing.
+    async fn read(&self, wants: &[Want], now: Timestamp) -> Readings {
+        let reads = reads(&self.catalogue, wants);
+        let requests: Vec<SeriesRequest> = reads.iter().filter_map(|want| self.request(want)).collect();
+        if requests.is_empty() {
+            return Readings::default();
+        }
+        let answers = self.outside.series(&requests, now).await;
+        Readings::new(reads, answers)
+    }
+
+    fn request(&self, want: &Want) -> Option<SeriesRequest> {
+        Some(SeriesRequest {
+            metric: want.metric.clone(),
+            source: self.catalogue.metrics.get(&want.metric)?.source.clone(),
+            dimensions: want.dimensions.clone(),
+            period_seconds: want.period_seconds,
+            start: want.start,
+            end: want.end,
+        })
+    }
+
+    /// Tells incident-response how the document stands, which tells and reminds its reviewers.
     async fn tell(&self, document: &PostMortem) -> Result<(), WriteError> {
         let incident = &document.incident_id;
         let event = json!({
             "incident_id": incident,
-            "post_mortem_written": { "action_items": document.items.len(), "reviewers": document.reviewers },
+            "post_mortem_written": {
+                "action_items": document.items.len(),
+                "reviewers": document.reviewers,
+                "approved_by": document.approval.as_ref().map(|approval| &approval.by),
+                "again_at": document.losses.iter().filter_map(|loss| loss.complete_at(&self.catalogue)).max(),
+            },
         });
         let told = self.outside.invoke("incident-response", &event).await;
         told.map_err(|error| WriteError::Untold { incident: incident.clone(), reason: error.reason })

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand, ValueEnum};
 use monitoring_aws::store::Listed;
 use monitoring_core::incident::IncidentId;
-use monitoring_core::post_mortem::{PostMortem, Section, html, markdown};
+use monitoring_core::post_mortem::{PostMortem, Section, html, markdown, picture};
 use serde_json::{Value, json};
 
 use crate::command::{Exit, OK, pretty, print};
@@ -98,6 +98,9 @@ struct FormArgs {
     /// Markdown
     #[arg(long)]
     md: bool,
+    /// Its chart alone: the metrics, with what happened marked
+    #[arg(long)]
+    svg: bool,
 }
 
 /// A section, as it is typed.
@@ -170,7 +173,15 @@ async fn show(one: &OneArgs, json: bool) -> Result<u8, Exit> {
 
 async fn export(form: FormArgs, out: Option<&Path>, one: &OneArgs) -> Result<u8, Exit> {
     let document = read(one).await?;
-    let text = if form.html { html::html(&document) } else { markdown::markdown(&document) };
+    let text = if form.html {
+        html::html(&document)
+    } else if form.md {
+        markdown::markdown(&document)
+    } else {
+        picture::svg(&document).ok_or_else(|| {
+            Exit::refused(format!("no metric of {} was measured, so there is no chart", document.incident_id))
+        })?
+    };
     match out {
         None => print(&text),
         Some(path) => std::fs::write(path, text)

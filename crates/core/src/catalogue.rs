@@ -4,6 +4,7 @@
 
 mod automation;
 mod detection;
+mod impact;
 mod noise;
 pub mod people;
 
@@ -19,6 +20,7 @@ use people::{Schedule, User};
 
 pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation, Scaled};
 pub use detection::{Detection, Direction, Sensitivity};
+pub use impact::{Count, Impact, Measure};
 pub(crate) use noise::is_like;
 pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, WEEKDAYS, Weekly, Window};
 
@@ -63,6 +65,9 @@ pub struct Catalogue {
     /// What keeps people from being called.
     #[serde(default)]
     pub noise: Noise,
+    /// What an incident costs, for its post-mortem.
+    #[serde(default, skip_serializing_if = "Impact::is_empty")]
+    pub impact: Impact,
     /// The log groups whose retention the suite manages.
     pub log_groups: Vec<LogGroup>,
     /// Every rule with engine `alarm`, one for each tier and set of dimensions.
@@ -605,6 +610,9 @@ impl Catalogue {
                     return unknown(format!("channel {channel} of {severity}"));
                 }
             }
+        }
+        if let Some(measure) = self.impact.measures.iter().find(|measure| !self.metrics.contains_key(&measure.metric)) {
+            return unknown(format!("metric {} of impact", measure.metric));
         }
         for alarm in &self.alarms {
             if !self.rules.contains_key(&alarm.rule) {

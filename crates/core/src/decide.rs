@@ -139,6 +139,12 @@ pub struct PostMortemWritten {
     pub action_items: u32,
     /// Titles of the teams that review it.
     pub reviewers: Vec<String>,
+    /// Who has approved it as it is.
+    #[serde(default)]
+    pub approved_by: Option<String>,
+    /// When more will be known of what it cost.
+    #[serde(default)]
+    pub again_at: Option<Timestamp>,
 }
 
 /// Something to be done outside, recorded before it is attempted.

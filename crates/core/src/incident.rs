@@ -6,7 +6,7 @@ mod hold;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::action::{MAX_RUNS, Run, Step};
@@ -166,6 +166,9 @@ pub struct Incident {
     /// When its post-mortem was written, since it was last resolved.
     #[serde(default)]
     pub post_mortem_at: Option<Timestamp>,
+    /// Its post-mortem waits for somebody who approves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
     /// Where the incident's message is, for each Slack channel that gave a receipt.
     pub threads: BTreeMap<String, SlackThread>,
     /// Number of the next journal entry.
@@ -221,6 +224,30 @@ pub struct Resolution {
     pub at: Timestamp,
     /// Who, or `recovery` for all alerts measured OK.
     pub by: String,
+}
+
+/// A post-mortem that nobody has approved yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// When its reviewers are reminded next.
+    pub remind_at: Timestamp,
+    /// How often they were.
+    pub reminders: u32,
+}
+
+impl Review {
+    /// How often reviewers are reminded in the first week; each week after that.
+    const EVERY: SignedDuration = SignedDuration::from_hours(24);
+    const LATER_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+    fn remind(&mut self, now: Timestamp) {
+        self.reminders = self.reminders.saturating_add(1);
+        self.remind_at = later(now, if self.reminders < 7 { Self::EVERY } else { Self::LATER_EVERY });
+    }
+}
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// How far the escalation has come.
@@ -313,6 +340,7 @@ impl Incident {
             runs: Vec::new(),
             next_run: first(),
             post_mortem_at: None,
+            review: None,
             threads: BTreeMap::new(),
             next_entry: 1,
             next_effect: 1,
@@ -401,19 +429,49 @@ impl Incident {
                 self.restart();
                 self.status = Status::Detected;
                 self.resolution = None;
-                self.post_mortem_at = None;
+                (self.post_mortem_at, self.review) = (None, None);
                 self.acknowledgement = None;
                 self.wake_at = Some(entry.at);
                 // What was tried may be tried again.
                 self.runs.retain(Run::is_live);
             }
             Fact::Action { run, progress } => self.acted(*run, progress),
-            Fact::PostMortemWritten { .. } => self.post_mortem_at = Some(entry.at),
+            Fact::PostMortemWritten { .. }
+            | Fact::PostMortemAsked {}
+            | Fact::ReviewReminded {}
+            | Fact::PostMortemApproved { .. } => self.reviewed(&entry.fact, entry.at),
             Fact::Delivered { channel, thread, .. } => {
                 if let Some(thread) = thread {
                     self.threads.insert(channel.clone(), thread.clone());
                 }
             }
+        }
+    }
+
+    /// What happened to its post-mortem, and when to look at that again.
+    fn reviewed(&mut self, fact: &Fact, at: Timestamp) {
+        match fact {
+            Fact::PostMortemWritten { again_at, .. } => {
+                self.post_mortem_at = Some(at);
+                let review = Review { remind_at: later(at, Review::EVERY), reminders: 0 };
+                self.wake_at = Some(again_at.map_or(review.remind_at, |again| again.min(review.remind_at)));
+                self.review = Some(review);
+            }
+            Fact::PostMortemAsked {} => {
+                // Asked again in a day, should no answer come.
+                let remind_at = self.review.as_ref().map(|review| review.remind_at).filter(|remind_at| *remind_at > at);
+                self.wake_at = remind_at.or(Some(later(at, Review::EVERY)));
+            }
+            Fact::ReviewReminded {} => {
+                let review = self.review.get_or_insert(Review { remind_at: at, reminders: 0 });
+                review.remind(at);
+                self.wake_at = Some(review.remind_at);
+            }
+            Fact::PostMortemApproved { .. } => {
+                self.post_mortem_at.get_or_insert(at);
+                (self.review, self.wake_at) = (None, None);
+            }
+            _ => {}
         }
     }
 

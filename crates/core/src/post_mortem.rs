@@ -8,10 +8,16 @@ mod causes;
 mod course;
 mod findings;
 pub mod html;
+pub mod impact;
 mod layout;
 pub mod markdown;
+mod onset;
+pub mod picture;
+pub mod reading;
 mod timeline;
 mod timing;
+pub mod traces;
+mod unknowns;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +30,9 @@ use crate::catalogue::{Catalogue, Severity};
 use crate::decide::Effect;
 use crate::incident::{Entry, Incident, IncidentId};
 use course::Course;
+use impact::Loss;
+pub use onset::Onset;
+use traces::Trace;
 
 pub(crate) use timing::RESOLVE_SEV1_WITHIN;
 
@@ -53,6 +62,10 @@ pub struct Evidence<'a> {
     pub effects: &'a [Performed],
     /// Earlier incidents, in any order.
     pub earlier: &'a [Past],
+    /// What it cost, as far as that was measured.
+    pub losses: &'a [Loss],
+    /// The metrics of its alerts, as far as they were measured.
+    pub traces: &'a [Trace],
     /// The user's decisions.
     pub catalogue: &'a Catalogue,
     /// `production`.
@@ -122,6 +135,8 @@ pub enum Source {
     Message(u32),
     /// A part of the catalogue.
     Catalogue(String),
+    /// What was measured of a metric.
+    Metric(String),
     /// Another incident.
     Incident(IncidentId),
     /// When this document was first written.
@@ -134,6 +149,7 @@ impl fmt::Display for Source {
             Self::Journal(number) => write!(f, "journal {number}"),
             Self::Message(number) => write!(f, "message {number}"),
             Self::Catalogue(part) => write!(f, "catalogue {part}"),
+            Self::Metric(name) => write!(f, "metric {name}"),
             Self::Incident(id) => write!(f, "{id}"),
             Self::Document => f.write_str("this document"),
         }
@@ -190,6 +206,8 @@ impl Statement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
+    /// What was measured.
+    Metric,
     /// An alert.
     Alert,
     /// A decision of the suite.
@@ -204,6 +222,7 @@ impl Origin {
     /// As a table shows it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Metric => "metric",
             Self::Alert => "alert",
             Self::Suite => "suite",
             Self::Channel => "channel",
@@ -249,6 +268,8 @@ impl Timing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// From when it began to show in a metric until it was recorded.
+    Detect,
     /// Until somebody said that they were on it.
     Acknowledge,
     /// Until it was well again for users.
@@ -257,16 +278,20 @@ pub enum Phase {
     Resolve,
     /// From its end until this document was there.
     Document,
+    /// From its end until what was agreed after it was done.
+    Items,
 }
 
 impl Phase {
     /// As a table shows it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Detect => "to detect",
             Self::Acknowledge => "to acknowledge",
             Self::Mitigate => "to mitigate",
             Self::Resolve => "to resolve",
             Self::Document => "to this document",
+            Self::Items => "to the action items",
         }
     }
 }
@@ -428,6 +453,9 @@ pub struct PostMortem {
     pub onset: Timestamp,
     /// When it was recorded.
     pub opened_at: Timestamp,
+    /// When somebody first acknowledged it.
+    #[serde(default)]
+    pub acknowledged_at: Option<Timestamp>,
     /// When it was over.
     pub resolved_at: Timestamp,
     /// When this was first written.
@@ -441,6 +469,12 @@ pub struct PostMortem {
     pub left_out: u32,
     /// How long it took, against the targets.
     pub timings: Vec<Timing>,
+    /// What it cost, by the measures of the catalogue.
+    #[serde(default)]
+    pub losses: Vec<Loss>,
+    /// The metrics of its alerts; at most [`traces::MAX_TRACES`].
+    #[serde(default)]
+    pub traces: Vec<Trace>,
     /// Earlier incidents that were like this one, likest first; at most [`MAX_SIMILAR`].
     pub similar: Vec<Past>,
     /// What is to be done.
@@ -469,7 +503,7 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
     let similar = similar(evidence);
     let findings = findings::findings(&course, &timings, &similar);
     let causes = causes::statements(&course);
-    let items = findings::items(&findings, &causes, &course);
+    let items = findings::items(&findings, &causes, &course, &timings);
     let (timeline, left_out) = timeline::timeline(evidence);
     let sections = BTreeMap::from([
         (Section::Summary, course.summary()),
@@ -492,12 +526,15 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
         environment: evidence.environment.to_owned(),
         onset: incident.onset,
         opened_at: incident.opened_at,
+        acknowledged_at: course.acknowledged.map(|entry| entry.at),
         resolved_at,
         written_at,
         sections,
         timeline,
         left_out,
         timings,
+        losses: evidence.losses.to_vec(),
+        traces: evidence.traces.to_vec(),
         similar,
         items,
         reviewers: reviewers(evidence),

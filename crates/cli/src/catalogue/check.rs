@@ -2,6 +2,7 @@
 
 mod automation;
 mod dashboards;
+mod impact;
 mod metrics;
 mod noise;
 mod people;
@@ -34,6 +35,7 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     people::check(&mut checker);
     schedules::check(&mut checker);
     noise::check(&mut checker);
+    impact::check(&mut checker);
     automation::check(&mut checker);
     dashboards::check(&mut checker);
     if complete && checker.findings.iter().all(|finding| finding.severity == Severity::Warning) {

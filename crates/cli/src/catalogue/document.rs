@@ -4,6 +4,7 @@
 
 mod automation;
 mod dashboards;
+mod impact;
 mod noise;
 mod people;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use automation::{Action, Actions, Automation, CircuitBreaker, ScaleOut};
 pub(crate) use dashboards::{Chart, Dashboard, SavedQuery};
+pub(crate) use impact::{Count, Measure};
 pub(crate) use noise::{Maintenance, Noise};
 pub(crate) use people::{Override, Rotation, Schedule, User};
 
@@ -61,6 +63,10 @@ pub(crate) struct Document {
     /// What keeps people from being called for what they know, expect, or cannot act on one by one.
     #[serde(default)]
     pub(crate) noise: Noise,
+    /// What an incident costs, for its post-mortem: figures in this order.
+    #[serde(default)]
+    #[schemars(length(max = 10))]
+    pub(crate) impact: Vec<Measure>,
     /// What holds for every automated action.
     #[serde(default)]
     pub(crate) actions: Actions,

@@ -17,7 +17,7 @@ use monitoring_core::metric::Dimensions;
 use monitoring_core::rule::alarm_name;
 
 use super::document::{
-    ActiveHours, Channel, ChannelKind, Cost, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
+    ActiveHours, Channel, ChannelKind, Cost, Count, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
 };
 
 pub(crate) use automation::actions as resolved_actions;
@@ -57,6 +57,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         schedules: people::schedules(document),
         actions: automation::actions(document),
         noise: noise::noise(document),
+        impact: impact(document),
         runbooks: document
             .runbooks
             .iter()
@@ -80,6 +81,21 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
             .collect(),
         alarms,
     }
+}
+
+fn impact(document: &Document) -> resolved::Impact {
+    let measures = document.impact.iter().map(|measure| resolved::Measure {
+        metric: measure.metric.clone(),
+        title: measure.title.clone(),
+        count: match measure.count {
+            Count::Sum => resolved::Count::Sum,
+            Count::Shortfall => resolved::Count::Shortfall,
+        },
+    });
+    if document.impact.is_empty() {
+        return resolved::Impact::default();
+    }
+    resolved::Impact { time_zone: document.defaults.time_zone.clone(), measures: measures.collect() }
 }
 
 fn resolve_metric(document: &Document, name: &str, metric: &Metric) -> Option<resolved::Metric> {

@@ -1,4 +1,5 @@
 mod deployment;
+mod impact;
 mod noise;
 mod people;
 

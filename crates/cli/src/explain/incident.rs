@@ -76,7 +76,11 @@ fn decided(entry: &Entry) -> Option<String> {
         Fact::Reopened { by } => format!("{by} reopened it."),
         Fact::DeliveryFailed { channel, .. } => format!("A message by {channel} was given up: {reason}."),
         Fact::Action { run, .. } => format!("Action {run}: {reason}."),
-        Fact::PostMortemWritten { .. } | Fact::Delivered { .. } => return None,
+        Fact::PostMortemWritten { .. }
+        | Fact::PostMortemAsked {}
+        | Fact::ReviewReminded {}
+        | Fact::PostMortemApproved { .. }
+        | Fact::Delivered { .. } => return None,
     })
 }
 

@@ -143,7 +143,9 @@ fn what(fact: &Fact) -> &'static str {
         Fact::Noted { .. } => "note",
         Fact::Resolved { .. } => "resolved",
         Fact::Reopened { .. } => "reopened",
-        Fact::PostMortemWritten { .. } => "post-mortem",
+        Fact::PostMortemWritten { .. } | Fact::PostMortemAsked {} => "post-mortem",
+        Fact::ReviewReminded {} => "reminded",
+        Fact::PostMortemApproved { .. } => "approved",
         Fact::Delivered { .. } => "delivered",
         Fact::DeliveryFailed { .. } => "failed",
         Fact::Action { .. } => "action",
@@ -177,6 +179,9 @@ fn detail(fact: &Fact, reason: &str) -> String {
         | Fact::Released {}
         | Fact::WentStale { .. }
         | Fact::PostMortemWritten { .. }
+        | Fact::PostMortemAsked {}
+        | Fact::ReviewReminded {}
+        | Fact::PostMortemApproved { .. }
         | Fact::Delivered { .. } => reason.to_owned(),
     }
 }

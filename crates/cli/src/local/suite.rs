@@ -254,10 +254,12 @@ impl Suite {
         if pending.is_empty() {
             return Ok(None);
         }
-        let (open, _) = self.store.open_incidents().await?;
-        let wakes = |incident: &&Incident| incident.next_due().is_some();
-        let first = open.iter().filter_map(Incident::next_due).min();
-        let sleeping = open.iter().filter(wakes).count();
+        // Open ones, and those whose post-mortem waits for its review.
+        let mut wakes: Vec<Timestamp> = Vec::new();
+        for id in &pending {
+            wakes.extend(self.store.incident(id).await?.as_ref().and_then(Incident::next_due));
+        }
+        let (first, sleeping) = (wakes.iter().min().copied(), wakes.len());
         // Whatever is due beside the wake-ups is an effect that was not done: the next minute looks again.
         let soon = now + SignedDuration::from_mins(1);
         let first = if pending.len() > sleeping { Some(soon) } else { first };

@@ -11,4 +11,5 @@ mod dashboards;
 mod explain;
 mod interactions;
 mod oncall;
+mod post_mortems;
 mod rule_test;

@@ -17,7 +17,7 @@ impl Deciding<'_> {
     pub(super) fn wake(&mut self) -> String {
         let Some(incident) = &self.incident else { return "no such incident".to_owned() };
         if !incident.is_open() {
-            return "resolved: nobody is waiting".to_owned();
+            return self.review_due();
         }
         if let Some(acknowledgement) = &incident.acknowledgement {
             let by = acknowledgement.by.clone();

@@ -139,6 +139,18 @@ pub enum Fact {
     PostMortemWritten {
         /// How many action items it asks for.
         action_items: u32,
+        /// When more will be known of what it cost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again_at: Option<Timestamp>,
+    },
+    /// Its post-mortem was asked for once more: whether it is approved, and whether more is known.
+    PostMortemAsked {},
+    /// Whoever reviews its post-mortem was reminded.
+    ReviewReminded {},
+    /// Somebody approved its post-mortem.
+    PostMortemApproved {
+        /// Who.
+        by: String,
     },
     /// A message was accepted by its receiver.
     Delivered {

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Evidence, Performed, Source, Statement};
+use super::traces::first_onset;
+use super::{Evidence, Performed, Source, Statement, impact};
+use crate::alert::ChangeState;
 use crate::incident::{Entry, Fact, RECOVERY};
 use crate::message::{date_and_time, format_seconds};
 
@@ -57,6 +59,16 @@ impl<'a> Course<'a> {
     /// Whether it ended because every alert was measured OK.
     pub(super) fn ended_by_recovery(&self) -> bool {
         self.end.is_some_and(|entry| matches!(&entry.fact, Fact::Resolved { by } if by == RECOVERY))
+    }
+
+    /// From when it was recorded to its end, in seconds.
+    pub(super) fn lasted(&self) -> i64 {
+        seconds_between(self.evidence.incident.opened_at, self.resolved_at)
+    }
+
+    /// Whether an alert of it still fires.
+    pub(super) fn fires_still(&self) -> bool {
+        self.evidence.incident.alerts.values().any(|member| member.state == ChangeState::Firing)
     }
 
     /// What happened, in short.
@@ -133,14 +145,28 @@ impl<'a> Course<'a> {
         Statement::known(text, [self.ending()])
     }
 
-    /// What it meant, as far as the journal tells.
+    /// How long it lasted: from when it began to show, or from the first alert where that is not known.
+    fn duration(&self) -> Statement {
+        let onset = self.evidence.incident.onset;
+        match first_onset(self.evidence.traces).filter(|(_, first)| first.at < onset) {
+            Some((trace, first)) => {
+                let lasted = format_seconds(seconds_between(first.at, self.resolved_at));
+                let since =
+                    format!("from {}, when {} began to be bad, to the end", date_and_time(first.at), trace.label());
+                let sources = [Source::Metric(trace.metric.clone()), self.ending()];
+                Statement::known(format!("Duration: {lasted}, {since}."), sources)
+            }
+            None => {
+                let lasted = format_seconds(seconds_between(onset, self.resolved_at));
+                let text = format!("Duration: {lasted}, from the first alert at {} to the end.", date_and_time(onset));
+                Statement::known(text, [self.beginning(), self.ending()])
+            }
+        }
+    }
+
+    /// What it meant, as far as the journal and the metrics tell.
     pub(super) fn impact(&self) -> Vec<Statement> {
-        let incident = self.evidence.incident;
-        let lasted = format_seconds(seconds_between(incident.onset, self.resolved_at));
-        let mut statements = vec![Statement::known(
-            format!("Duration: {lasted}, from the first alert at {} to the end.", date_and_time(incident.onset)),
-            [self.beginning(), self.ending()],
-        )];
+        let mut statements = vec![self.duration()];
         let mut channels: Vec<String> = self.page_messages().map(|performed| performed.effect.lane()).collect();
         let pages = channels.len();
         channels.sort_unstable();
@@ -150,6 +176,7 @@ impl<'a> Course<'a> {
             let sources = self.page_messages().take(8).map(|performed| Source::Message(performed.effect.number));
             statements.push(Statement::known(format!("People were called {times}, by {}.", list(&channels)), sources));
         }
+        statements.extend(impact::statements(self.evidence.losses));
         statements
     }
 }

@@ -2,7 +2,8 @@
 
 use super::causes::root_is_unknown;
 use super::course::{Course, list, seconds_between};
-use super::{Past, Phase, Priority, ProposedItem, Source, Statement, Timing};
+use super::{Past, Phase, Priority, ProposedItem, Source, Statement, Timing, unknowns};
+use crate::action::{RunEnd, Step};
 use crate::alert::ChangeState;
 use crate::catalogue::Severity;
 use crate::incident::{Fact, Hold};
@@ -51,6 +52,7 @@ impl Finding {
 /// Every rule, in the order of the document.
 pub(super) fn findings(course: &Course<'_>, timings: &[Timing], similar: &[Past]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
+    findings.extend(detection(timings));
     findings.extend(acknowledgement(course, timings));
     findings.extend(resolution(course, timings));
     findings.extend(measured_end(course));
@@ -59,6 +61,7 @@ pub(super) fn findings(course: &Course<'_>, timings: &[Timing], similar: &[Past]
     findings.extend(silences(course));
     findings.extend(went_stale(course));
     findings.extend(reopened(course));
+    findings.extend(actions(course));
     findings.push(runbook(course));
     findings.extend(repeats(similar));
     findings.extend(ended_alone(course));
@@ -94,7 +97,12 @@ pub(super) fn prevention(items: &[ProposedItem]) -> Vec<Statement> {
 }
 
 /// What is to be done: what findings ask for, and what would tell what is not known.
-pub(super) fn items(findings: &[Finding], causes: &[Statement], course: &Course<'_>) -> Vec<ProposedItem> {
+pub(super) fn items(
+    findings: &[Finding],
+    causes: &[Statement],
+    course: &Course<'_>,
+    timings: &[Timing],
+) -> Vec<ProposedItem> {
     let owner = owner(course);
     let mut items: Vec<ProposedItem> = Vec::new();
     if let Some(why) =
@@ -121,6 +129,7 @@ pub(super) fn items(findings: &[Finding], causes: &[Statement], course: &Course<
             owner: owner.clone(),
         })
     }));
+    items.extend(unknowns::items(course, timings, &owner));
     items.sort_by_key(|item| std::cmp::Reverse(item.priority));
     items
 }
@@ -143,6 +152,55 @@ fn against_target(course: &Course<'_>, timing: &Timing) -> Vec<Source> {
     let mut sources = timing.basis.sources().to_vec();
     sources.push(Source::Catalogue(course.evidence.incident.severity.to_string()));
     sources
+}
+
+/// How long it showed in a metric before an alert fired.
+fn detection(timings: &[Timing]) -> Option<Finding> {
+    let timing = timing(timings, Phase::Detect)?;
+    let (took, within) = (format_seconds(timing.seconds?), format_seconds(timing.target_seconds?));
+    let sources = timing.basis.sources().to_vec();
+    if !timing.is_late()? {
+        let text = format!("It was detected within {took}; {within} are allowed.");
+        return Some(Finding::new("detected-in-time", Side::Well, text, sources));
+    }
+    let text = format!("It showed for {took} before it was detected; {within} are allowed.");
+    Some(
+        Finding::new("late-detection", Side::Wrong, text, sources)
+            .teaches("What users notice before an alert does is found by them.")
+            .asks(
+                Priority::High,
+                format!("Detect an incident of this kind within {within}"),
+                "`monitorctl backtest` over this incident shows an alert in time, by a lower threshold, fewer datapoints or a shorter period",
+            ),
+    )
+}
+
+/// What was done by itself: that it helped, that it did not, or that it failed.
+fn actions(course: &Course<'_>) -> Vec<Finding> {
+    let runbook = course.evidence.incident.runbook.as_deref().unwrap_or("the runbook");
+    let finding = |rule, side, step: &dyn Fn(&Step) -> bool| {
+        let entry = course.first(|fact| matches!(fact, Fact::Action { progress, .. } if step(progress)))?;
+        let Fact::Action { run, .. } = &entry.fact else { return None };
+        let text = format!("Automated action {run}: {}.", entry.reason);
+        Some(Finding::new(rule, side, text, [Source::Journal(entry.number)]))
+    };
+    let no_help = finding("action-no-help", Side::Wrong, &|step| matches!(step, Step::NotHelped {})).map(|finding| {
+        finding.teaches("An action that does not help costs the time in which a person would have looked.").asks(
+            Priority::High,
+            format!("Change what {runbook} does by itself"),
+            "its action was seen to help, in an incident or a drill, or is no longer there",
+        )
+    });
+    let failed = |step: &Step| matches!(step, Step::Ended { end: RunEnd::Failed });
+    let failed = finding("action-failed", Side::Wrong, &failed).map(|finding| {
+        finding.asks(
+            Priority::High,
+            format!("Repair what {runbook} does by itself"),
+            "`monitorctl actions plan` shows its calls, and they were made once",
+        )
+    });
+    let helped = finding("action-helped", Side::Well, &|step| matches!(step, Step::Helped {}));
+    helped.into_iter().chain(no_help).chain(failed).collect()
 }
 
 fn acknowledgement(course: &Course<'_>, timings: &[Timing]) -> Option<Finding> {
@@ -169,7 +227,8 @@ fn acknowledgement(course: &Course<'_>, timings: &[Timing]) -> Option<Finding> {
             let text = format!("Somebody acknowledged within {}; {severity} allows {within}.", format_seconds(seconds));
             Some(Finding::new("acknowledged-in-time", Side::Well, text, against_target(course, timing)))
         }
-        None if course.pages.is_empty() => None,
+        // It was over before anybody had to answer.
+        None if course.pages.is_empty() || course.lasted() <= timing.target_seconds? => None,
         None => {
             let calls = course.pages.len();
             let text = format!(
@@ -372,7 +431,8 @@ fn repeats(similar: &[Past]) -> Option<Finding> {
 
 /// It ended before anybody was on it.
 fn ended_alone(course: &Course<'_>) -> Option<Finding> {
-    if !course.ended_by_recovery() || course.acknowledged.is_some() {
+    let helped = |fact: &Fact| matches!(fact, Fact::Action { progress: Step::Helped {}, .. });
+    if !course.ended_by_recovery() || course.acknowledged.is_some() || course.first(helped).is_some() {
         return None;
     }
     let text = if course.pages.is_empty() {

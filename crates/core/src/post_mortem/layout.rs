@@ -1,6 +1,7 @@
 //! The document as blocks: what [`super::markdown`] and [`super::html`] both write.
 
 use super::course::list;
+use super::picture;
 use super::{PostMortem, Section, Statement, Timing};
 use crate::message::{date_and_time, format_seconds};
 
@@ -15,6 +16,8 @@ pub(super) enum Block {
     Remark(String),
     Bullets(Vec<Bullet>),
     Table(Table),
+    /// The metrics, where a page can show them.
+    Picture(String),
 }
 
 /// A sentence with what it rests on.
@@ -47,6 +50,10 @@ pub(super) fn blocks(document: &PostMortem) -> Vec<Block> {
             "{} entries in the middle are left out; `monitorctl incidents show {}` has them all.",
             document.left_out, document.incident_id
         )));
+    }
+    if let Some(svg) = picture::svg(document) {
+        blocks.push(Block::Heading("Metrics (UTC)"));
+        blocks.push(Block::Picture(svg));
     }
     blocks.push(Block::Heading("How long it took"));
     blocks.push(Block::Table(timings(&document.timings)));

@@ -21,6 +21,12 @@ pub fn markdown(document: &PostMortem) -> String {
                 text.push('\n');
             }
             Block::Table(table) => text.push_str(&rows(&table)),
+            Block::Picture(_) => {
+                text.push_str(&format!(
+                    "`monitorctl post-mortems export {} --html` shows them.\n\n",
+                    document.incident_id
+                ));
+            }
         }
     }
     format!("{}\n", text.trim_end())

@@ -17,6 +17,8 @@ struct Story {
     entries: Vec<Entry>,
     effects: Vec<Performed>,
     earlier: Vec<Past>,
+    losses: Vec<Loss>,
+    traces: Vec<Trace>,
 }
 
 impl Story {
@@ -29,6 +31,8 @@ impl Story {
             entries: Vec::new(),
             effects: Vec::new(),
             earlier: Vec::new(),
+            losses: Vec::new(),
+            traces: Vec::new(),
         }
     }
 
@@ -108,6 +112,8 @@ impl Story {
             entries: &self.entries,
             effects: &self.effects,
             earlier: &self.earlier,
+            losses: &self.losses,
+            traces: &self.traces,
             catalogue: &self.catalogue,
             environment: "production",
         }
@@ -132,6 +138,7 @@ fn check(story: &Story, document: &PostMortem) {
         Source::Journal(number) => journal.contains(number),
         Source::Message(number) => messages.contains(number),
         Source::Catalogue(part) => story.catalogue.severities.keys().any(|severity| severity.as_str() == part),
+        Source::Metric(name) => story.catalogue.metrics.contains_key(name),
         Source::Incident(id) => story.earlier.iter().any(|past| past.incident_id == *id),
         Source::Document => true,
     };
@@ -269,6 +276,21 @@ fn nobody_acknowledged() {
     finds(&story, Section::WentWrong, "Nobody acknowledged, although people were called 2 times", None);
     finds(&story, Section::WentWrong, "people were called", Some("nobody-acknowledged"));
     finds(&story, Section::Lucky, "It ended by itself; nobody was on it", None);
+}
+
+#[test]
+fn what_was_over_before_anybody_had_to_answer_is_no_missed_answer() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(5).recovers("errors");
+    let document = story.document();
+    assert!(!told(&document, Section::WentWrong, "Nobody acknowledged"), "{:?}", says(&document, Section::WentWrong));
+    assert!(told(&document, Section::Lucky, "It ended by itself; nobody was on it"));
+
+    // What an action has ended did not end by itself.
+    let number = story.incident.as_ref().unwrap().next_entry;
+    let fact = crate::incident::Fact::Action { run: 1, progress: crate::action::Step::Helped {} };
+    story.entries.push(Entry { number, at: story.now, fact, reason: "it helped".to_owned(), effects: Vec::new() });
+    assert_eq!(says(&story.document(), Section::Lucky), Vec::<String>::new());
 }
 
 #[test]
@@ -534,4 +556,163 @@ fn text_from_outside_does_nothing() {
         let cells = line.replace("\\|", "").matches('|').count();
         assert!([3, 5, 6, 7].contains(&cells), "{line}");
     }
+}
+
+/// `ErrorRate` by the minute from 02:00 on: 1 %, and 20 % since so many minutes before the first alert at 03:00.
+fn traced(minutes_before: i64) -> Trace {
+    let from: Timestamp = "2026-11-23T02:00:00Z".parse().unwrap();
+    let onset = 60 - minutes_before;
+    Trace {
+        metric: "ErrorRate".to_owned(),
+        dimensions: Dimensions::new(),
+        unit: Unit::Percent,
+        period_seconds: 60,
+        from,
+        until: from + SignedDuration::from_mins(75),
+        thresholds: vec![
+            traces::Limit { label: "warning above 5 %".to_owned(), value: 5.0 },
+            traces::Limit { label: "critical above 10 %".to_owned(), value: 10.0 },
+        ],
+        outcome: traces::Measured::Known {
+            values: (0..75).map(|minute| Some(if (onset..72).contains(&minute) { 20.0 } else { 1.0 })).collect(),
+            onset: Some(Onset {
+                at: from + SignedDuration::from_mins(onset),
+                value: Some(20.0),
+                usual: Some((0.8, 1.2)),
+            }),
+        },
+    }
+}
+
+fn with_traces(traces: Vec<Trace>) -> Story {
+    let mut story = usual();
+    story.traces = traces;
+    story
+}
+
+#[test]
+fn it_is_to_be_detected_within_five_minutes_of_when_it_began_to_show() {
+    for (minutes, late) in [(5, false), (6, true)] {
+        let story = with_traces(vec![traced(minutes)]);
+        let document = story.document();
+        let detect = document.timings.iter().find(|timing| timing.phase == Phase::Detect).unwrap();
+        assert_eq!((detect.seconds, detect.is_late()), (Some(minutes * 60), Some(late)));
+        if late {
+            let text = "It showed for 6 min before it was detected; 5 min are allowed";
+            finds(&story, Section::WentWrong, text, Some("late-detection"));
+        } else {
+            finds(&story, Section::WentWell, "It was detected within 5 min; 5 min are allowed", None);
+        }
+    }
+}
+
+#[test]
+fn the_timeline_begins_with_the_metric_and_the_duration_counts_from_there() {
+    let document = with_traces(vec![traced(4)]).document();
+    let first = &document.timeline[0];
+    assert_eq!((first.at, first.origin), ("2026-11-23T02:56:00Z".parse().unwrap(), Origin::Metric));
+    assert_eq!(first.text, "ErrorRate left what was usual, 0.8 % to 1.2 %: 20 %.");
+    assert!(
+        told(&document, Section::Impact, "Duration: 20 min, from 2026-11-23 02:56 UTC, when ErrorRate began to be bad"),
+        "{:?}",
+        says(&document, Section::Impact)
+    );
+}
+
+#[test]
+fn metrics_that_could_not_be_read_are_not_known_and_asked_for() {
+    let reason = "cloudwatch:GetMetricData is refused".to_owned();
+    let refused = Trace { outcome: traces::Measured::Unavailable { reason }, ..traced(4) };
+    let document = with_traces(vec![refused]).document();
+    let detect = document.timings.iter().find(|timing| timing.phase == Phase::Detect).unwrap();
+    let expected =
+        "Not known: when it began to show. It takes data that was not available (cloudwatch:GetMetricData is refused).";
+    assert_eq!((detect.seconds, detect.basis.text().as_str()), (None, expected));
+    assert!(rules(&document).contains(&"onset-unknown") && rules(&document).contains(&"impact-unknown"));
+    assert_eq!(picture::svg(&document), None);
+    assert!(!html::html(&document).contains("<svg"));
+}
+
+#[test]
+fn a_page_shows_the_metrics_with_what_happened_marked_and_needs_nothing_else() {
+    let document = with_traces(vec![traced(4)]).document();
+    let svg = picture::svg(&document).unwrap();
+    for mark in ["onset", "detected", "acknowledged", "resolved"] {
+        assert_eq!(svg.matches(&format!(">{mark}</text>")).count(), 1, "{mark}");
+    }
+    let html = html::html(&document);
+    assert!(html.contains(&svg) && !html.contains("src=") && !html.contains("href="), "{html}");
+    insta::assert_snapshot!("picture", svg);
+}
+
+#[test]
+fn what_an_action_did_is_told() {
+    for (step, section, text, item) in [
+        (crate::action::Step::Helped {}, Section::WentWell, "Automated action 1: it said so", None),
+        (
+            crate::action::Step::NotHelped {},
+            Section::WentWrong,
+            "Automated action 1: it said so",
+            Some("action-no-help"),
+        ),
+        (
+            crate::action::Step::Ended { end: crate::action::RunEnd::Failed },
+            Section::WentWrong,
+            "Automated action 1: it said so",
+            Some("action-failed"),
+        ),
+    ] {
+        let mut story = usual();
+        let number = story.incident.as_ref().unwrap().next_entry;
+        let fact = crate::incident::Fact::Action { run: 1, progress: step };
+        story.entries.push(Entry { number, at: story.now, fact, reason: "it said so".to_owned(), effects: Vec::new() });
+        finds(&story, section, text, item);
+    }
+}
+
+#[test]
+fn what_is_not_known_is_asked_for() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev2).says(Action::Acknowledge, None).pass(9).says(Action::Resolve, None);
+    for member in story.incident.as_mut().unwrap().alerts.values_mut() {
+        member.state = ChangeState::Ok;
+    }
+    assert_eq!(rules(&story.document()), ["root-cause", "impact-unknown", "onset-unknown", "mitigation-unknown"]);
+}
+
+#[test]
+fn text_from_outside_does_nothing_in_a_picture_or_a_figure() {
+    let evil = "</text></svg><script>alert(1)</script>=1+1\u{202e}";
+    let mut trace = traced(4);
+    trace.dimensions = Dimensions::from([("Name".to_owned(), evil.to_owned())]);
+    trace.thresholds[0].label = evil.to_owned();
+    let mut story = with_traces(vec![
+        trace.clone(),
+        Trace { outcome: traces::Measured::Unavailable { reason: evil.to_owned() }, ..trace },
+    ]);
+    story.losses = vec![Loss {
+        metric: "ErrorRate".to_owned(),
+        title: evil.to_owned(),
+        count: crate::catalogue::Count::Sum,
+        unit: Unit::Count,
+        from: story.now,
+        until: story.now,
+        outcome: impact::Outcome::Unavailable { reason: evil.to_owned() },
+    }];
+    let document = story.document();
+    let html = html::html(&document);
+    assert_eq!((html.matches("</svg>").count(), html.matches("<script").count()), (1, 0), "{html}");
+    assert!(!markdown::markdown(&document).replace("\\<", "").contains('<'));
+}
+
+#[test]
+fn a_metric_with_gaps_is_drawn_with_gaps() {
+    let mut trace = traced(4);
+    if let traces::Measured::Known { values, .. } = &mut trace.outcome {
+        values[20..30].fill(None);
+        values[40] = None;
+    }
+    let svg = picture::svg(&with_traces(vec![trace]).document()).unwrap();
+    let line = svg.split("class=\"line c0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(line.matches('M').count(), 3, "{line}");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::course::{list, said};
+use super::traces::Trace;
 use super::{Evidence, MAX_TIMELINE, Origin, Performed, Source, TimelineEntry};
 use crate::alert::{AlertKey, ChangeState, bounded};
 use crate::catalogue::Severity;
@@ -35,6 +36,7 @@ pub(super) fn timeline(evidence: &Evidence<'_>) -> (Vec<TimelineEntry>, u32) {
             .extend(of_entry(entry).map(|(at, origin, text)| line(at, origin, &text, Source::Journal(entry.number))));
     }
     timeline.extend(evidence.effects.iter().filter_map(of_page));
+    timeline.extend(evidence.traces.iter().filter_map(of_trace));
     timeline.sort_by_key(|line| (line.at.as_second(), line.origin, number(&line.source)));
     let left_out = timeline.len().saturating_sub(MAX_TIMELINE);
     if left_out > 0 {
@@ -52,7 +54,7 @@ fn line(at: Timestamp, origin: Origin, text: &str, source: Source) -> TimelineEn
 fn number(source: &Source) -> u32 {
     match source {
         Source::Journal(number) | Source::Message(number) => *number,
-        Source::Catalogue(_) | Source::Incident(_) | Source::Document => 0,
+        Source::Catalogue(_) | Source::Metric(_) | Source::Incident(_) | Source::Document => 0,
     }
 }
 
@@ -93,8 +95,27 @@ fn of_entry(entry: &Entry) -> Option<(Timestamp, Origin, String)> {
         Fact::DeliveryFailed { channel, .. } if !channel.contains('/') => {
             Some((entry.at, Origin::Channel, format!("A message by {channel} was given up: {reason}.")))
         }
-        Fact::DeliveryFailed { .. } | Fact::Delivered { .. } | Fact::PostMortemWritten { .. } => None,
+        Fact::DeliveryFailed { .. }
+        | Fact::Delivered { .. }
+        | Fact::PostMortemWritten { .. }
+        | Fact::PostMortemAsked {}
+        | Fact::ReviewReminded {}
+        | Fact::PostMortemApproved { .. } => None,
     }
+}
+
+/// That a metric began to be bad, which is before its alert.
+fn of_trace(trace: &Trace) -> Option<TimelineEntry> {
+    let onset = trace.onset()?;
+    let (label, format) = (trace.label(), |value| trace.unit.format(value));
+    let text = match (onset.value, onset.usual) {
+        (None, _) => format!("{label} has no more data."),
+        (Some(value), Some((least, most))) => {
+            format!("{label} left what was usual, {} to {}: {}.", format(least), format(most), format(value))
+        }
+        (Some(value), None) => format!("{label} crossed its threshold: {}.", format(value)),
+    };
+    Some(line(onset.at, Origin::Metric, &text, Source::Metric(trace.metric.clone())))
 }
 
 /// A page that a receiver accepted. What was given up is in the journal with its reason.

@@ -3,10 +3,14 @@
 use jiff::Timestamp;
 
 use super::course::{Course, seconds_between};
+use super::traces::{Measured, first_onset};
 use super::{Phase, Source, Statement, Timing};
 use crate::catalogue::Severity;
 use crate::incident::{Fact, Status};
 use crate::message::date_and_time;
+
+/// An incident is recorded so soon after it began to show.
+const DETECT_WITHIN: i64 = 5 * 60;
 
 /// A SEV1 is over within an hour, in seconds.
 pub(crate) const RESOLVE_SEV1_WITHIN: i64 = 3600;
@@ -14,8 +18,41 @@ pub(crate) const RESOLVE_SEV1_WITHIN: i64 = 3600;
 /// The document is there within a day.
 const DOCUMENT_WITHIN: i64 = 24 * 3600;
 
+/// What was agreed is done within a week.
+const ITEMS_WITHIN: i64 = 7 * 24 * 3600;
+
 pub(super) fn timings(course: &Course<'_>, written_at: Timestamp) -> Vec<Timing> {
-    vec![acknowledge(course), mitigate(course), resolve(course), document(course, written_at)]
+    vec![
+        detect(course),
+        acknowledge(course),
+        mitigate(course),
+        resolve(course),
+        document(course, written_at),
+        items(course),
+    ]
+}
+
+fn detect(course: &Course<'_>) -> Timing {
+    let (traces, opened_at) = (course.evidence.traces, course.evidence.incident.opened_at);
+    let (seconds, basis) = match first_onset(traces) {
+        Some((trace, onset)) => (
+            Some(seconds_between(onset.at, opened_at).max(0)),
+            Statement::known(
+                format!("From {}, by {}, to {}.", date_and_time(onset.at), trace.label(), date_and_time(opened_at)),
+                [Source::Metric(trace.metric.clone()), course.beginning()],
+            ),
+        ),
+        None => {
+            let refused = traces.iter().find_map(|trace| match &trace.outcome {
+                Measured::Unavailable { reason } => Some(format!("data that was not available ({reason})")),
+                Measured::Known { .. } => None,
+            });
+            let would_tell =
+                refused.unwrap_or_else(|| "an alert whose metric the catalogue has and whose data shows it".to_owned());
+            (None, Statement::not_known("when it began to show", &would_tell))
+        }
+    };
+    Timing { phase: Phase::Detect, seconds, target_seconds: Some(DETECT_WITHIN), basis }
 }
 
 fn acknowledge(course: &Course<'_>) -> Timing {
@@ -82,5 +119,16 @@ fn document(course: &Course<'_>, written_at: Timestamp) -> Timing {
         seconds: Some(seconds_between(course.resolved_at, written_at)),
         target_seconds: Some(DOCUMENT_WITHIN),
         basis: Statement::known(text, [course.ending(), Source::Document]),
+    }
+}
+
+/// Whether they are done is not in an incident's facts.
+fn items(course: &Course<'_>) -> Timing {
+    let list = format!("`monitorctl action-items list --incident {}`, where each is done", course.evidence.incident.id);
+    Timing {
+        phase: Phase::Items,
+        seconds: None,
+        target_seconds: Some(ITEMS_WITHIN),
+        basis: Statement::not_known("when the action items were done", &list),
     }
 }

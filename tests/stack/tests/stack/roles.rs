@@ -72,6 +72,7 @@ fn roles() -> Vec<Role> {
         Role {
             function: "post-mortem",
             allowed: vec![
+                metric_data(),
                 read_item("incidents"),
                 read_item("postmortems"),
                 put_item("postmortems"),

@@ -8,7 +8,12 @@ fn asked(story: &Story) -> usize {
 
 fn written(story: &mut Story, action_items: u32) {
     let reviewers = vec!["Platform Engineering".to_owned()];
-    story.decide_all(&[Event::PostMortemWritten(PostMortemWritten { action_items, reviewers })]);
+    story.decide_all(&[Event::PostMortemWritten(PostMortemWritten {
+        action_items,
+        reviewers,
+        approved_by: None,
+        again_at: None,
+    })]);
 }
 
 #[test]
@@ -98,4 +103,88 @@ fn where_only_phones_rang_the_quiet_channels_are_told() {
     story.recovers("a");
     written(&mut story, 0);
     story.said(&["slack post-mortem Platform Engineering INC", "email post-mortem Platform Engineering INC"]);
+}
+
+fn answers(story: &mut Story, approved_by: Option<&str>, again_in_minutes: Option<i64>) {
+    let reviewers = vec!["Platform Engineering".to_owned()];
+    let again_at = again_in_minutes.map(|minutes| story.now + SignedDuration::from_mins(minutes));
+    let approved_by = approved_by.map(str::to_owned);
+    story.decide_all(&[Event::PostMortemWritten(PostMortemWritten {
+        action_items: 2,
+        reviewers,
+        approved_by,
+        again_at,
+    })]);
+}
+
+/// A SEV1 that is over and of which the reviewers were told.
+fn told() -> Story {
+    let mut story = Story::new();
+    story.fires("a", Severity::Sev1);
+    story.recovers("a");
+    answers(&mut story, None, None);
+    story
+}
+
+#[test]
+fn reviewers_are_reminded_each_day_of_a_week_then_each_week_until_somebody_approves() {
+    let mut story = told();
+    for reminder in 1..=8 {
+        let days = if reminder == 8 { 7 } else { 1 };
+        assert_eq!(story.incident().next_due(), Some(story.now + SignedDuration::from_hours(24 * days)), "{reminder}");
+        story.now += SignedDuration::from_hours(24 * days) - SignedDuration::from_mins(1);
+        story.decide_all(&[Event::Wake]);
+        story.nothing("nobody is waiting");
+        story.now += SignedDuration::from_mins(1);
+        let before = asked(&story);
+        story.decide_all(&[Event::Wake]);
+        assert_eq!(asked(&story), before + 1, "the function is asked whether it is approved");
+        answers(&mut story, None, None);
+        story.said(&["slack post-mortem Platform Engineering INC"]);
+        assert_eq!(story.why(), format!("nobody has approved it yet; reminder {reminder}"));
+    }
+    answers(&mut story, Some("ben"), None);
+    assert_eq!((story.incident().next_due(), &story.incident().review), (None, &None));
+    story.now += SignedDuration::from_hours(24 * 30);
+    story.decide_all(&[Event::Wake]);
+    story.nothing("nobody is waiting");
+    answers(&mut story, Some("ben"), None);
+    story.nothing("its post-mortem is approved");
+}
+
+#[test]
+fn the_document_is_asked_for_again_when_its_hours_are_over_and_nobody_is_reminded_of_that() {
+    let mut story = Story::new();
+    story.fires("a", Severity::Sev1);
+    story.recovers("a");
+    answers(&mut story, None, Some(40));
+    let remind_at = story.now + SignedDuration::from_hours(24);
+    story.now += SignedDuration::from_mins(40);
+    let before = asked(&story);
+    story.decide_all(&[Event::Wake]);
+    assert_eq!((asked(&story), story.incident().next_due()), (before + 1, Some(remind_at)));
+    answers(&mut story, None, None);
+    story.nothing("know of the post-mortem already");
+}
+
+#[test]
+fn a_function_that_does_not_answer_is_asked_again_the_next_day() {
+    let mut story = told();
+    for _ in 0..3 {
+        story.now += SignedDuration::from_hours(24);
+        story.decide_all(&[Event::Wake]);
+        assert_eq!(story.incident().next_due(), Some(story.now + SignedDuration::from_hours(24)));
+    }
+}
+
+#[test]
+fn what_changes_after_it_was_approved_is_to_be_reviewed_again() {
+    let mut story = told();
+    answers(&mut story, Some("ben"), None);
+    answers(&mut story, None, None);
+    story.said(&["slack post-mortem Platform Engineering INC"]);
+    assert_eq!(story.why(), "it has changed, and nobody has approved it as it is");
+    assert_eq!(story.incident().next_due(), Some(story.now + SignedDuration::from_hours(24)));
+    story.command(Action::Reopen);
+    assert_eq!(story.incident().review, None);
 }
