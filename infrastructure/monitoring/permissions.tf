@@ -15,10 +15,11 @@ locals {
   queries_logs       = length(local.queried_log_groups) > 0
   reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
   # What the catalogue lets actions change, by kind.
-  allowed_functions = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "lambda/") if startswith(target, "lambda/")]
-  allowed_tables    = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "table/") if startswith(target, "table/")]
-  allowed_breakers  = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "circuit-breaker/")]
-  own_parameters    = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.service}${local.suffix}"
+  allowed_functions  = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "lambda/") if startswith(target, "lambda/")]
+  allowed_tables     = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "table/") if startswith(target, "table/")]
+  allowed_parameters = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "parameter/")]
+  allowed_breakers   = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "circuit-breaker/")]
+  own_parameters     = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.service}${local.suffix}"
 
   has_alarms = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
 
@@ -202,12 +203,21 @@ locals {
         resources = [for breaker in local.allowed_breakers : "${local.own_parameters}/${breaker}"]
         condition = null
       } : null,
+      length(local.allowed_parameters) > 0 ? {
+        sid       = "Failover"
+        actions   = ["ssm:GetParameter", "ssm:PutParameter"]
+        resources = [for parameter in local.allowed_parameters : "arn:${local.partition}:ssm:${var.region}:${local.account}:${parameter}"]
+        condition = null
+      } : null,
       length(local.allowed_functions) > 0 ? {
         sid = "Functions"
         actions = [
           "lambda:GetFunctionConfiguration",
           "lambda:ListAliases",
           "lambda:UpdateFunctionConfiguration",
+          "lambda:GetAlias",
+          "lambda:ListVersionsByFunction",
+          "lambda:UpdateAlias",
           "lambda:GetFunctionConcurrency",
           "lambda:PutFunctionConcurrency",
         ]

@@ -4,6 +4,7 @@
 //! It decides nothing but whether a call still applies: the allow-list, the kill switch and the call's own condition are
 //! looked at before each call. Every call has absolute values, so a request that comes twice leaves the same state.
 
+mod alias;
 mod function;
 mod invoke;
 mod parameter;
@@ -13,7 +14,7 @@ use std::sync::OnceLock;
 
 use aws_config::SdkConfig;
 use monitoring_core::action::{self, Call, Look, Observed, PlannedCall, Verdict, rails};
-use monitoring_core::catalogue::Catalogue;
+use monitoring_core::catalogue::{ActionKind, Catalogue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -181,10 +182,11 @@ impl Actor {
     /// The name under which the allow-list has what a call changes; `None` for what no action of this catalogue changes.
     fn target(&self, call: &Call) -> Option<String> {
         match call {
-            Call::SetRestarted { function, .. } | Call::ReserveConcurrency { function, .. } => {
-                Some(format!("lambda/{function}"))
-            }
+            Call::SetRestarted { function, .. }
+            | Call::ReserveConcurrency { function, .. }
+            | Call::SetAlias { function, .. } => Some(format!("lambda/{function}")),
             Call::SetCapacity { table, .. } => Some(format!("table/{table}")),
+            Call::PutParameter { name, .. } if self.fails_over(name) => Some(format!("parameter{name}")),
             Call::PutParameter { name, .. } => {
                 let service = name.strip_prefix(&action::breaker_path(&self.catalogue, &self.environment))?;
                 self.catalogue
@@ -197,6 +199,14 @@ impl Actor {
         }
     }
 
+    /// Whether a runbook of the catalogue has this parameter name a standby.
+    fn fails_over(&self, name: &str) -> bool {
+        let automations = self.catalogue.runbooks.values().filter_map(|runbook| runbook.automation.as_ref());
+        automations
+            .flat_map(|automation| &automation.actions)
+            .any(|spec| matches!(&spec.action, ActionKind::Failover { parameter, .. } if parameter == name))
+    }
+
     async fn look(&self, look: &Look) -> Result<Observed, CallFailure> {
         match look {
             Look::Parameter { name } => {
@@ -205,6 +215,7 @@ impl Actor {
             Look::Function { name } => function::look(self.lambda(), name).await,
             Look::Concurrency { function } => function::concurrency(self.lambda(), function).await,
             Look::Table { name } => table::look(self.dynamodb(), name).await,
+            Look::Alias { function, alias } => alias::look(self.lambda(), function, alias).await,
         }
     }
 
@@ -219,6 +230,7 @@ impl Actor {
                 function::reserve(self.lambda(), function, *reserved).await
             }
             Call::SetCapacity { table, capacity } => table::set_capacity(self.dynamodb(), table, *capacity).await,
+            Call::SetAlias { function, alias, version } => alias::serve(self.lambda(), function, alias, version).await,
         }
     }
 

@@ -143,7 +143,9 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
         )));
     };
     let mut planned = Vec::new();
-    let alert = dimensions(door, &id, runbook).await?;
+    let found = door.store().incident(&id).await.map_err(anyhow::Error::from)?;
+    let onset = found.as_ref().map_or(door.now(), |found| found.onset);
+    let alert = dimensions(found, runbook);
     for spec in &automation.actions {
         let target = action::target_of(&catalogue, &environment, &spec.action, &alert);
         if let Target::Missing { dimension } = &target {
@@ -155,7 +157,7 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
         let result = match door.apply(&Request::Look { look }).await? {
             Answer::Looked { observed } => {
                 // The number that it would have is not known before it begins.
-                action::plan(&spec.action, &target, &observed, &format!("{id}/plan"), door.now())
+                action::plan(&spec.action, &target, &observed, &format!("{id}/plan"), (door.now(), onset))
             }
             Answer::Stopped { reason } | Answer::Changed { reason } | Answer::Failed { reason, .. } => Err(reason),
             Answer::Ran { .. } => Err("the actions function answered with something else".to_owned()),
@@ -166,12 +168,11 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
 }
 
 /// The dimensions of the alert of an incident that asks for a runbook, the worst first.
-async fn dimensions(door: &Door, id: &IncidentId, runbook: &str) -> Result<Dimensions, Exit> {
-    let incident = door.store().incident(id).await.map_err(anyhow::Error::from)?;
+fn dimensions(incident: Option<Incident>, runbook: &str) -> Dimensions {
     let mut asking: Vec<Member> = incident.map(|incident| incident.alerts.into_values().collect()).unwrap_or_default();
     asking.retain(|member| member.runbook.as_deref() == Some(runbook));
     asking.sort_by_key(|member| (std::cmp::Reverse(member.severity), member.since));
-    Ok(asking.into_iter().next().map(|member| member.dimensions).unwrap_or_default())
+    asking.into_iter().next().map(|member| member.dimensions).unwrap_or_default()
 }
 
 fn show_plan(planned: &[Planned], json: bool) -> Result<u8, Exit> {

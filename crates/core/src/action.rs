@@ -5,9 +5,11 @@
 
 mod call;
 mod circuit_breaker;
+mod failover;
 mod function;
 mod ledger;
 pub mod rails;
+mod rollback;
 mod run;
 mod table;
 
@@ -46,6 +48,11 @@ pub enum Target {
         /// Its name.
         name: String,
     },
+    /// A parameter by which the application finds what is active.
+    Parameter {
+        /// `/ai-nutritionist/active-region`.
+        name: String,
+    },
     /// What a dimension of the alert was to name, and the alert has no such dimension.
     Missing {
         /// `FunctionName`.
@@ -54,12 +61,14 @@ pub enum Target {
 }
 
 impl fmt::Display for Target {
-    /// As the allow-list names it: `circuit-breaker/payment`, `lambda/ai-nutritionist-api`, `table/ai-nutritionist-users`.
+    /// As the allow-list names it: `circuit-breaker/payment`, `lambda/ai-nutritionist-api`, `table/ai-nutritionist-users`,
+    /// `parameter/ai-nutritionist/active-region`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CircuitBreaker { service, .. } => write!(f, "circuit-breaker/{service}"),
             Self::Function { name } => write!(f, "lambda/{name}"),
             Self::Table { name } => write!(f, "table/{name}"),
+            Self::Parameter { name } => write!(f, "parameter{name}"),
             Self::Missing { dimension } => write!(f, "{{{dimension}}}"),
         }
     }
@@ -75,6 +84,9 @@ pub struct Plan {
     pub later: Option<Later>,
     /// To undo it. None for what leaves nothing to undo.
     pub inverse: Vec<PlannedCall>,
+    /// Whether what helped stays when the incident is over: to undo it then would bring the cause back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
 }
 
 /// The second part of an action.
@@ -100,9 +112,10 @@ pub fn target_of(catalogue: &Catalogue, environment: &str, action: &ActionKind, 
             service: service.clone(),
             parameter: format!("{}{service}", breaker_path(catalogue, environment)),
         },
-        ActionKind::Restart { function: name } | ActionKind::ScaleOut { scaled: Scaled::Function, name, .. } => {
-            named(name, |name| Target::Function { name })
-        }
+        ActionKind::Restart { function: name }
+        | ActionKind::Rollback { function: name, .. }
+        | ActionKind::ScaleOut { scaled: Scaled::Function, name, .. } => named(name, |name| Target::Function { name }),
+        ActionKind::Failover { parameter, .. } => Target::Parameter { name: parameter.clone() },
         ActionKind::ScaleOut { scaled: Scaled::Table, name, .. } => named(name, |name| Target::Table { name }),
     }
 }
@@ -110,21 +123,26 @@ pub fn target_of(catalogue: &Catalogue, environment: &str, action: &ActionKind, 
 /// What must be looked at before an action on its target can be planned.
 pub fn look_for(action: &ActionKind, target: &Target) -> Look {
     match (target, action) {
-        (Target::CircuitBreaker { parameter, .. }, _) => Look::Parameter { name: parameter.clone() },
+        (Target::CircuitBreaker { parameter: name, .. } | Target::Parameter { name }, _) => {
+            Look::Parameter { name: name.clone() }
+        }
+        (Target::Function { name }, ActionKind::Rollback { alias, .. }) => {
+            Look::Alias { function: name.clone(), alias: alias.clone() }
+        }
         (Target::Function { name }, ActionKind::ScaleOut { .. }) => Look::Concurrency { function: name.clone() },
         (Target::Function { name }, _) => Look::Function { name: name.clone() },
         (Target::Table { name } | Target::Missing { dimension: name }, _) => Look::Table { name: name.clone() },
     }
 }
 
-/// What an action would do to its target as it is. `by` names the run: `INC-20261123-0f3a9c1d/1`; `at` is when it is planned.
-/// An error says why there is nothing to do.
+/// What an action would do to its target as it is. `by` names the run: `INC-20261123-0f3a9c1d/1`; `at` is when it is planned,
+/// `onset` when the incident began. An error says why there is nothing to do.
 pub fn plan(
     action: &ActionKind,
     target: &Target,
     observed: &Observed,
     by: &str,
-    at: Timestamp,
+    (at, onset): (Timestamp, Timestamp),
 ) -> Result<Plan, String> {
     match (action, target, observed) {
         (
@@ -148,6 +166,18 @@ pub fn plan(
             Target::Table { name },
             Observed::Table { active, capacity },
         ) => table::scale_out(name, *active, *capacity, Growth { percent: *factor_percent, cap: *cap }),
+        (
+            ActionKind::Rollback { alias, within_seconds, .. },
+            Target::Function { name },
+            Observed::Alias { version, made_at, previous, split },
+        ) => {
+            let serving =
+                rollback::Serving { version, made_at: *made_at, previous: previous.as_deref(), split: *split };
+            rollback::plan(name, alias, serving, *within_seconds, onset)
+        }
+        (ActionKind::Failover { standby, .. }, Target::Parameter { name }, Observed::Parameter { value }) => {
+            failover::plan(name, standby, value.as_deref())
+        }
         _ => Err(format!("what was seen of {target} says nothing about {}", action.as_str())),
     }
 }

@@ -128,7 +128,7 @@ impl Laptop {
                 opens.then(|| format!("circuit-breaker/{service}"))
             }
             Call::SetCapacity { table, .. } => Some(format!("table/{table}")),
-            Call::SetRestarted { .. } | Call::ReserveConcurrency { .. } => None,
+            Call::SetRestarted { .. } | Call::ReserveConcurrency { .. } | Call::SetAlias { .. } => None,
         };
         if let Some(target) = target
             && let Err(error) = self.inner.targets.note_acted(&target, self.inner.story.now())

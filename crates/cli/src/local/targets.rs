@@ -51,8 +51,11 @@ pub struct Function {
     pub variables: BTreeMap<String, String>,
     /// Grows with every change.
     pub revision: u64,
-    /// Names of its aliases.
-    pub aliases: Vec<String>,
+    /// Its aliases, with the version that each names.
+    pub aliases: BTreeMap<String, u32>,
+    /// Its published versions, with the time at which each was made.
+    #[serde(default)]
+    pub versions: BTreeMap<u32, Timestamp>,
     /// The concurrency that is reserved for it.
     pub reserved: Option<u32>,
     /// Whether an update of it is under way.

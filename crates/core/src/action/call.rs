@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -31,6 +32,13 @@ pub enum Look {
     Table {
         /// Its name.
         name: String,
+    },
+    /// The version that an alias of a Lambda function names, and the one before.
+    Alias {
+        /// The function.
+        function: String,
+        /// The alias.
+        alias: String,
     },
 }
 
@@ -69,6 +77,17 @@ pub enum Observed {
         active: bool,
         /// What it can do.
         capacity: Capacity,
+    },
+    /// An alias of a Lambda function.
+    Alias {
+        /// The version that it names.
+        version: String,
+        /// When that version was made, if Lambda says it.
+        made_at: Option<Timestamp>,
+        /// The published version before that one, if there is one.
+        previous: Option<String>,
+        /// Whether a share of its calls goes to yet another version.
+        split: bool,
     },
 }
 
@@ -133,6 +152,16 @@ pub enum Call {
         /// What it can do then.
         capacity: Capacity,
     },
+    /// Has an alias name another version, and that one alone.
+    #[serde(rename = "lambda:UpdateAlias")]
+    SetAlias {
+        /// The function.
+        function: String,
+        /// The alias.
+        alias: String,
+        /// What it names then.
+        version: String,
+    },
 }
 
 /// When a call still applies.
@@ -155,6 +184,11 @@ pub enum Condition {
     Capacity {
         /// What it could when it was looked at, or what this action has set.
         capacity: Capacity,
+    },
+    /// The alias names this version, for all calls.
+    Version {
+        /// What it named when it was looked at, or what this action has set.
+        version: String,
     },
 }
 
@@ -212,6 +246,10 @@ impl Call {
                 };
                 ("dynamodb:UpdateTable", json!({ "TableName": table, key: value }))
             }
+            Self::SetAlias { function, alias, version } => {
+                let request = json!({ "FunctionName": function, "Name": alias, "FunctionVersion": version });
+                ("lambda:UpdateAlias", request)
+            }
         }
     }
 
@@ -222,6 +260,7 @@ impl Call {
             Self::SetRestarted { function, .. } => Look::Function { name: function.clone() },
             Self::ReserveConcurrency { function, .. } => Look::Concurrency { function: function.clone() },
             Self::SetCapacity { table, .. } => Look::Table { name: table.clone() },
+            Self::SetAlias { function, alias, .. } => Look::Alias { function: function.clone(), alias: alias.clone() },
         }
     }
 }
@@ -240,6 +279,9 @@ impl fmt::Display for Call {
                 write!(f, "lambda:PutFunctionConcurrency {function} = {reserved}")
             }
             Self::SetCapacity { table, capacity } => write!(f, "dynamodb:UpdateTable {table} = {capacity}"),
+            Self::SetAlias { function, alias, version } => {
+                write!(f, "lambda:UpdateAlias {function}:{alias} = version {version}")
+            }
         }
     }
 }
@@ -266,6 +308,7 @@ impl fmt::Display for Condition {
             Self::SameRevision => f.write_str("only if the function has this revision and these variables"),
             Self::Reserved { reserved } => write!(f, "only if it is {reserved}"),
             Self::Capacity { capacity } => write!(f, "only if it is {capacity}"),
+            Self::Version { version } => write!(f, "only if it is version {version}"),
         }
     }
 }
@@ -311,6 +354,14 @@ impl PlannedCall {
                 Verdict::Call if !active => Verdict::Busy(format!("{table} is being changed")),
                 verdict => verdict,
             },
+            (
+                Call::SetAlias { function, alias, version },
+                Condition::Version { version: expected },
+                Observed::Alias { version: found, split, .. },
+            ) => {
+                let shown = if *split { format!("version {found} and another") } else { format!("version {found}") };
+                judged(!split && found == version, !split && found == expected, &format!("{function}:{alias}"), &shown)
+            }
             _ => Verdict::Changed("it is not what the call is about".to_owned()),
         }
     }

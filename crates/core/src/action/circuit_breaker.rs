@@ -70,5 +70,6 @@ pub(super) fn plan(
             calls: vec![put(half_open.clone(), vec![Some(open.clone())])],
         }),
         inverse: vec![put(value(BreakerState::Closed, None), vec![Some(open), Some(half_open)])],
+        stays: false,
     })
 }

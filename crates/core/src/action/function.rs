@@ -32,7 +32,7 @@ pub(super) fn restart(name: &str, observed: &Observed, by: &str, at: Timestamp) 
         revision: revision.clone(),
     };
     let calls = vec![PlannedCall { call, condition: Condition::SameRevision }];
-    Ok(Plan { calls, later: None, inverse: Vec::new() })
+    Ok(Plan { calls, later: None, inverse: Vec::new(), stays: false })
 }
 
 /// More reserved concurrency, only where some is reserved already: to reserve it for a function that has none would cap it.
@@ -55,5 +55,5 @@ pub(super) fn scale_out(name: &str, reserved: Option<u32>, unreserved: u32, grow
         call: Call::ReserveConcurrency { function: name.to_owned(), reserved },
         condition: Condition::Reserved { reserved: expected },
     };
-    Ok(Plan { calls: vec![set(after, before)], later: None, inverse: vec![set(before, after)] })
+    Ok(Plan { calls: vec![set(after, before)], later: None, inverse: vec![set(before, after)], stays: false })
 }

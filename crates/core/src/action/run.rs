@@ -88,7 +88,7 @@ pub enum RunEnd {
     NoHelp,
     /// It was undone.
     Undone,
-    /// Somebody else has changed the target since, so it is left as it is.
+    /// Somebody else has changed the target since, or nobody will know whether it helped: it is left as it is.
     Left,
 }
 
@@ -164,8 +164,8 @@ impl Run {
 
     /// Whether its calls were made, so that it can be undone.
     pub fn can_be_undone(&self) -> bool {
-        let stopped = RunState::Ended { end: RunEnd::Stopped };
-        matches!(self.state, RunState::Watching | RunState::Kept) || self.state == stopped && self.plan.is_some()
+        let over = matches!(self.state, RunState::Ended { end: RunEnd::Stopped | RunEnd::Helped | RunEnd::Left });
+        matches!(self.state, RunState::Watching | RunState::Kept) || over && self.plan.is_some()
     }
 
     /// When something is due: consent comes too late, its second part begins, or its effect is judged.
@@ -194,8 +194,10 @@ impl Run {
             Step::Undoing {} => self.state = RunState::Undoing,
             Step::Ended { end } => {
                 self.state = RunState::Ended { end: *end };
-                // Only what was stopped half-way can still be undone; the journal keeps the rest.
-                if *end != RunEnd::Stopped {
+                // What was stopped half-way, and what stays, can still be undone; the journal keeps the rest.
+                let stays =
+                    matches!(end, RunEnd::Helped | RunEnd::Left) && self.plan.as_ref().is_some_and(|plan| plan.stays);
+                if *end != RunEnd::Stopped && !stays {
                     self.plan = None;
                 }
             }

@@ -26,5 +26,5 @@ pub(super) fn scale_out(name: &str, active: bool, before: Capacity, growth: Grow
         call: Call::SetCapacity { table: name.to_owned(), capacity },
         condition: Condition::Capacity { capacity: expected },
     };
-    Ok(Plan { calls: vec![set(after, before)], later: None, inverse: vec![set(before, after)] })
+    Ok(Plan { calls: vec![set(after, before)], later: None, inverse: vec![set(before, after)], stays: false })
 }

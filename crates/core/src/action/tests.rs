@@ -21,7 +21,7 @@ fn breaker() -> (ActionKind, Target) {
 fn plan_for(value: Option<&str>) -> Result<Plan, String> {
     let (action, target) = breaker();
     let observed = Observed::Parameter { value: value.map(str::to_owned) };
-    plan(&action, &target, &observed, "INC-1/1", at(0))
+    plan(&action, &target, &observed, "INC-1/1", (at(0), at(0)))
 }
 
 fn put(value: &str) -> Call {
@@ -227,7 +227,7 @@ fn function(revision: &str, restarted: Option<&str>) -> Observed {
 }
 
 fn on_function(action: &ActionKind, observed: &Observed) -> Result<Plan, String> {
-    plan(action, &Target::Function { name: "api".to_owned() }, observed, "INC-1/1", at(0))
+    plan(action, &Target::Function { name: "api".to_owned() }, observed, "INC-1/1", (at(0), at(0)))
 }
 
 fn restart() -> ActionKind {
@@ -308,7 +308,7 @@ fn reserved_concurrency_grows_only_where_there_is_some_and_leaves_a_hundred() {
 fn grows(before: Capacity, cap: u32, expected: Result<Capacity, &str>) {
     let target = Target::Table { name: "users".to_owned() };
     let observed = Observed::Table { active: true, capacity: before };
-    match (plan(&scale(Scaled::Table, 150, cap), &target, &observed, "INC-1/1", at(0)), expected) {
+    match (plan(&scale(Scaled::Table, 150, cap), &target, &observed, "INC-1/1", (at(0), at(0))), expected) {
         (Ok(plan), Ok(expected)) => {
             let set = |capacity| Call::SetCapacity { table: "users".to_owned(), capacity };
             assert_eq!((&plan.calls[0].call, &plan.inverse[0].call), (&set(expected), &set(before)));
@@ -342,4 +342,74 @@ fn a_table_grows_in_its_own_mode() {
 fn what_was_seen_of_something_else_plans_nothing() {
     let seen = Observed::Parameter { value: None };
     assert!(on_function(&restart(), &seen).unwrap_err().contains("says nothing about restart"));
+}
+
+fn rollback(observed: &Observed, onset: Timestamp) -> Result<Plan, String> {
+    let action = ActionKind::Rollback { function: "api".to_owned(), alias: "live".to_owned(), within_seconds: 30 * 60 };
+    plan(&action, &Target::Function { name: "api".to_owned() }, observed, "INC-1/1", (at(0), onset))
+}
+
+fn alias(version: &str, made_at: Option<Timestamp>, previous: Option<&str>, split: bool) -> Observed {
+    Observed::Alias { version: version.to_owned(), made_at, previous: previous.map(str::to_owned), split }
+}
+
+#[test]
+fn a_fresh_version_makes_way_for_the_one_before() {
+    let plan = rollback(&alias("7", Some(at(0)), Some("5"), false), at(0)).unwrap();
+    let set = |version: &str| Call::SetAlias {
+        function: "api".to_owned(),
+        alias: "live".to_owned(),
+        version: version.to_owned(),
+    };
+    let request = json!({ "FunctionName": "api", "Name": "live", "FunctionVersion": "5" });
+    assert_eq!(plan.calls[0].call.request(), ("lambda:UpdateAlias", request));
+    assert_eq!((&plan.calls[0].call, &plan.inverse[0].call), (&set("5"), &set("7")));
+    assert!(plan.stays);
+
+    let judge = |planned: &PlannedCall, version: &str, split| planned.judge(&alias(version, None, None, split));
+    assert_eq!(judge(&plan.calls[0], "7", false), Verdict::Call);
+    assert_eq!(judge(&plan.calls[0], "5", false), Verdict::Already);
+    for (version, split) in [("8", false), ("7", true), ("5", true)] {
+        assert!(matches!(judge(&plan.calls[0], version, split), Verdict::Changed(_)), "{version} {split}");
+    }
+    assert_eq!(judge(&plan.inverse[0], "5", false), Verdict::Call);
+    assert!(matches!(judge(&plan.inverse[0], "6", false), Verdict::Changed(_)));
+}
+
+#[test]
+fn what_a_rollback_would_not_help_is_refused() {
+    let minutes = |minutes: i64| at(0) + SignedDuration::from_mins(minutes);
+    for (observed, onset, why) in [
+        (alias("7", Some(at(0)), Some("5"), false), minutes(31), "made 31 min before it began"),
+        (alias("7", Some(minutes(1)), Some("5"), false), at(0), "made after it began"),
+        (alias("7", Some(at(0)), None, false), at(0), "no version before 7"),
+        (alias("7", Some(at(0)), Some("5"), true), at(0), "somebody is rolling out"),
+        (alias("$LATEST", None, None, false), at(0), "not known when version $LATEST"),
+    ] {
+        let refused = rollback(&observed, onset).unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+    }
+    assert!(rollback(&alias("7", Some(at(0)), Some("5"), false), minutes(30)).is_ok());
+}
+
+#[test]
+fn a_failover_names_the_standby_and_back_is_what_was() {
+    let name = "/ai-nutritionist/active-region";
+    let action = ActionKind::Failover { parameter: name.to_owned(), standby: "us-west-2".to_owned() };
+    let target = Target::Parameter { name: name.to_owned() };
+    assert_eq!(target.to_string(), "parameter/ai-nutritionist/active-region");
+    assert_eq!(look_for(&action, &target), Look::Parameter { name: name.to_owned() });
+    let found = |value: Option<&str>| Observed::Parameter { value: value.map(str::to_owned) };
+    let planned = |value| plan(&action, &target, &found(value), "INC-1/1", (at(0), at(0)));
+    let plan = planned(Some("us-east-1")).unwrap();
+    let request = json!({ "Name": name, "Value": "us-west-2", "Type": "String", "Overwrite": true });
+    assert_eq!(plan.calls[0].call.request(), ("ssm:PutParameter", request));
+    assert_eq!(plan.calls[0].judge(&found(Some("us-east-1"))), Verdict::Call);
+    assert!(matches!(plan.calls[0].judge(&found(Some("eu-west-1"))), Verdict::Changed(_)));
+    let request = json!({ "Name": name, "Value": "us-east-1", "Type": "String", "Overwrite": true });
+    assert_eq!(plan.inverse[0].call.request(), ("ssm:PutParameter", request));
+    assert_eq!(plan.inverse[0].judge(&found(Some("us-west-2"))), Verdict::Call);
+    assert!(plan.stays);
+    assert!(planned(Some("us-west-2")).unwrap_err().contains("names us-west-2 already"));
+    assert!(planned(None).unwrap_err().contains("there is no parameter"));
 }

@@ -89,6 +89,22 @@ pub enum ActionKind {
         /// At most this: units a second of a table, reserved concurrency of a function.
         cap: u32,
     },
+    /// Has an alias of a Lambda function serve the version before its own.
+    Rollback {
+        /// The function's name, or the dimension of the alert that has it: `{FunctionName}`.
+        function: String,
+        /// The alias that takes the traffic.
+        alias: String,
+        /// The version that serves must have been made within this time before the incident began, in seconds.
+        within_seconds: u32,
+    },
+    /// Has a parameter, by which the application finds what is active, name the standby.
+    Failover {
+        /// A parameter of Parameter Store, of type String: `/ai-nutritionist/active-region`.
+        parameter: String,
+        /// What it names then.
+        standby: String,
+    },
 }
 
 /// What can be given more capacity.
@@ -108,6 +124,8 @@ impl ActionKind {
             Self::CircuitBreaker { .. } => "circuit_breaker",
             Self::Restart { .. } => "restart",
             Self::ScaleOut { .. } => "scale_out",
+            Self::Rollback { .. } => "rollback",
+            Self::Failover { .. } => "failover",
         }
     }
 }

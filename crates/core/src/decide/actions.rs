@@ -239,6 +239,9 @@ impl Deciding<'_> {
                 let window = format_seconds(i64::from(run.spec.verify_seconds));
                 self.did_not_help(&run, &format!("{what} did not help within {window}"));
             }
+            RunState::Watching if !open && stays(&run) => {
+                self.end(number, RunEnd::Left, "the incident is over before it was known whether it helped; it stays");
+            }
             RunState::Watching if !open => self.undo(number, "the incident is over"),
             RunState::Watching | RunState::Kept => self.go_on(&run),
             _ => {}
@@ -256,6 +259,8 @@ impl Deciding<'_> {
         self.step(run.number, Step::Helped {}, &why, Vec::new());
         if run.plan.as_ref().is_none_or(|plan| plan.inverse.is_empty()) {
             self.end(run.number, RunEnd::Helped, "there is nothing to undo");
+        } else if stays(run) {
+            self.end(run.number, RunEnd::Helped, "it stays until somebody undoes it");
         }
         self.told.push(why);
     }
@@ -325,7 +330,8 @@ impl Deciding<'_> {
             return why;
         }
         let by = format!("{}/{number}", incident.id);
-        match action::plan(&run.spec.action, &run.target, observed, &by, self.now) {
+        let times = (self.now, incident.onset);
+        match action::plan(&run.spec.action, &run.target, observed, &by, times) {
             Err(why) => {
                 let why = format!("{what} is not done: {why}");
                 self.end(number, RunEnd::Nothing, &why);
@@ -492,6 +498,11 @@ impl Obstacle {
             Self::Stopped(reason) | Self::Changed(reason) | Self::Failed { reason, .. } => reason,
         }
     }
+}
+
+/// Whether what an action has set stays when the incident is over.
+fn stays(run: &Run) -> bool {
+    run.plan.as_ref().is_some_and(|plan| plan.stays)
 }
 
 /// The calls as a person would read them.

@@ -60,6 +60,31 @@ fn check_action(checker: &mut Checker<'_>, pointer: &str, name: &str, action: &A
             check_target(checker, &child(&at, "table"), name, "table", table);
         }
     }
+    if let Some(rollback) = &action.rollback {
+        let at = child(pointer, "rollback");
+        check_target(checker, &child(&at, "function"), name, "lambda", &rollback.function);
+        let what = format!("the age of what runbook {name} rolls back");
+        limits(checker, &child(&at, "within"), &what, rollback.within, 60, 7 * 86_400);
+    }
+    if let Some(failover) = &action.failover {
+        check_failover(checker, &child(&child(pointer, "failover"), "parameter"), name, &failover.parameter);
+    }
+}
+
+/// A parameter of the application, never one of the suite's own.
+fn check_failover(checker: &mut Checker<'_>, at: &str, name: &str, parameter: &str) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !parameter.starts_with('/') || !parameter.chars().all(plain) {
+        let message = format!("runbook {name} cannot write a parameter \"{parameter}\"");
+        checker.error(at, message, "write its full name, such as \"/ai-nutritionist/active-region\"");
+        return;
+    }
+    if ["/actions/", "/circuit-breaker/", "/monitoring/"].iter().any(|own| parameter.contains(own)) {
+        let message = format!("runbook {name} would write {parameter}, where the suite keeps its own parameters");
+        checker.error(at, message, "name a parameter of the application");
+        return;
+    }
+    check_allowed(checker, at, name, &format!("parameter{parameter}"));
 }
 
 fn check_breaker(checker: &mut Checker<'_>, at: &str, name: &str, breaker: &CircuitBreaker) {

@@ -90,7 +90,7 @@ fn expires() -> Duration {
 /// One action: exactly one kind of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["circuit_breaker"]}, {"required": ["restart"]}, {"required": ["scale_out"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["circuit_breaker"]}, {"required": ["restart"]}, {"required": ["scale_out"]}, {"required": ["rollback"]}, {"required": ["failover"]}]))]
 pub(crate) struct Action {
     /// Keeps the application from calling a service, until the incident is over.
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
@@ -98,6 +98,10 @@ pub(crate) struct Action {
     pub(crate) restart: Option<Restart>,
     /// Gives more capacity to a function or a table, until the incident is over.
     pub(crate) scale_out: Option<ScaleOut>,
+    /// Has an alias of a Lambda function serve the version before its own, where that one is fresh. It stays.
+    pub(crate) rollback: Option<Rollback>,
+    /// Has a parameter, by which the application finds what is active, name the standby. It stays.
+    pub(crate) failover: Option<Failover>,
     /// The alerts that asked for it must be measured OK within this time, or it counts as no help and is undone. Default `10m`.
     #[serde(default = "verify")]
     pub(crate) verify: Duration,
@@ -151,6 +155,42 @@ pub(crate) struct ScaleOut {
     /// At most this: units a second of a table, reserved concurrency of a function.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) cap: u32,
+}
+
+/// Has an alias of a Lambda function serve the version before its own.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rollback {
+    /// The function's name, or the dimension of the alert that has it: `"{FunctionName}"`.
+    #[schemars(length(min = 1))]
+    pub(crate) function: String,
+    /// The alias that takes the traffic. Default `live`.
+    #[serde(default = "alias")]
+    #[schemars(length(min = 1))]
+    pub(crate) alias: String,
+    /// The version that serves must have been made within this time before the incident began. Default `1h`.
+    #[serde(default = "within")]
+    pub(crate) within: Duration,
+}
+
+fn alias() -> String {
+    "live".to_owned()
+}
+
+fn within() -> Duration {
+    Duration { seconds: 60 * 60 }
+}
+
+/// Has a parameter, by which the application finds what is active, name the standby.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Failover {
+    /// A parameter of Parameter Store, of type String, such as `/ai-nutritionist/active-region`.
+    #[schemars(length(min = 2))]
+    pub(crate) parameter: String,
+    /// What it names then.
+    #[schemars(length(min = 1))]
+    pub(crate) standby: String,
 }
 
 fn factor() -> f64 {

@@ -39,6 +39,14 @@ fn action(action: &Action) -> Option<ActionSpec> {
         }
     } else if let Some(restart) = &action.restart {
         ActionKind::Restart { function: restart.function.clone() }
+    } else if let Some(rollback) = &action.rollback {
+        ActionKind::Rollback {
+            function: rollback.function.clone(),
+            alias: rollback.alias.clone(),
+            within_seconds: rollback.within.seconds,
+        }
+    } else if let Some(failover) = &action.failover {
+        ActionKind::Failover { parameter: failover.parameter.clone(), standby: failover.standby.clone() }
     } else {
         scale_out(action.scale_out.as_ref()?)?
     };

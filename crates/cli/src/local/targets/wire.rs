@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use axum::http::Method;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Account, Function, Kept, Said, Table};
@@ -85,10 +86,24 @@ pub(super) fn lambda(kept: &Kept, method: &Method, path: &str, request: &Value) 
         }
         ("GET", ["2015-03-31", "functions", name, "aliases"]) => kept.read().map(|account| {
             function(&account, name).map(|function| {
-                let aliases: Vec<Value> =
-                    function.aliases.iter().map(|alias| json!({ "Name": alias, "FunctionVersion": "1" })).collect();
+                let aliases: Vec<Value> = function.aliases.iter().map(|(name, version)| alias(name, *version)).collect();
                 json!({ "Aliases": aliases })
             })
+        }),
+        ("GET", ["2015-03-31", "functions", name, "aliases", wanted]) => kept.read().map(|account| {
+            let version = function(&account, name)?.aliases.get(*wanted).copied();
+            version.map(|version| alias(wanted, version)).ok_or_else(|| gone(&format!("{name}:{wanted}")))
+        }),
+        ("PUT", ["2015-03-31", "functions", name, "aliases", wanted]) => {
+            kept.change(|account| update_alias(account, name, wanted, request))
+        }
+        ("GET", ["2015-03-31", "functions", name, "versions"]) => kept.read().map(|account| {
+            let latest = json!({ "Version": "$LATEST", "LastModified": "2020-01-01T00:00:00.000+0000" });
+            let made = |(version, at): (&u32, &Timestamp)| {
+                json!({ "Version": version.to_string(), "LastModified": at.strftime("%Y-%m-%dT%H:%M:%S.000+0000").to_string() })
+            };
+            let published = function(&account, name)?.versions.iter().map(made);
+            Ok(json!({ "Versions": std::iter::once(latest).chain(published).collect::<Vec<Value>>() }))
         }),
         ("GET", ["2019-09-30", "functions", name, "concurrency"]) => kept.read().map(|account| {
             function(&account, name).map(|function| match function.reserved {
@@ -105,6 +120,20 @@ pub(super) fn lambda(kept: &Kept, method: &Method, path: &str, request: &Value) 
 
 fn function<'a>(account: &'a Account, name: &str) -> Result<&'a Function, (&'static str, String)> {
     account.functions.get(name).ok_or_else(|| gone(name))
+}
+
+fn alias(name: &str, version: u32) -> Value {
+    json!({ "Name": name, "FunctionVersion": version.to_string() })
+}
+
+fn update_alias(account: &mut Account, name: &str, wanted: &str, request: &Value) -> Said {
+    let function = account.functions.get_mut(name).ok_or_else(|| gone(name))?;
+    let version =
+        text(request, "FunctionVersion").parse().ok().filter(|version| function.versions.contains_key(version));
+    let version: u32 = version.ok_or_else(|| gone(&format!("{name}, version {request}")))?;
+    let named = function.aliases.get_mut(wanted).ok_or_else(|| gone(&format!("{name}:{wanted}")))?;
+    *named = version;
+    Ok(alias(wanted, version))
 }
 
 fn gone(name: &str) -> (&'static str, String) {

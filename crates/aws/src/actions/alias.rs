@@ -1,0 +1,75 @@
+//! Lambda aliases: which version they name, and which came before.
+
+use aws_sdk_lambda::Client;
+use jiff::Timestamp;
+use monitoring_core::action::Observed;
+
+use super::CallFailure;
+use crate::collect::failure::Failure;
+
+/// The most pages of versions that are read, 50 versions each; who has more keeps what nobody rolls back to.
+const MAX_PAGES: usize = 20;
+
+/// A published version of a function.
+struct Version {
+    number: u64,
+    made_at: Option<Timestamp>,
+}
+
+/// The version that an alias names, and the published one before it.
+pub(super) async fn look(client: &Client, function: &str, alias: &str) -> Result<Observed, CallFailure> {
+    let named = async {
+        let answer = client.get_alias().function_name(function).name(alias).send().await;
+        answer.map_err(|error| CallFailure::of("lambda:GetAlias", &Failure::from(error)))
+    };
+    let (named, versions) = futures_util::try_join!(named, versions(client, function))?;
+    let version = named.function_version.unwrap_or_default();
+    let number = version.parse::<u64>().ok();
+    let made_at = versions.iter().find(|known| Some(known.number) == number).and_then(|known| known.made_at);
+    // `$LATEST` has none before it.
+    let before = versions.iter().map(|known| known.number).filter(|known| number.is_some_and(|number| *known < number));
+    let weights = named.routing_config.and_then(|routing| routing.additional_version_weights);
+    let split = weights.is_some_and(|weights| !weights.is_empty());
+    Ok(Observed::Alias { version, made_at, previous: before.max().map(|number| number.to_string()), split })
+}
+
+async fn versions(client: &Client, function: &str) -> Result<Vec<Version>, CallFailure> {
+    let mut versions = Vec::new();
+    let mut marker = None;
+    for _ in 0..MAX_PAGES {
+        let page = client.list_versions_by_function().function_name(function).set_marker(marker).send().await;
+        let page = page.map_err(|error| CallFailure::of("lambda:ListVersionsByFunction", &Failure::from(error)))?;
+        versions.extend(page.versions.unwrap_or_default().into_iter().filter_map(|version| {
+            let made_at = version.last_modified.as_deref().and_then(time);
+            Some(Version { number: version.version?.parse().ok()?, made_at })
+        }));
+        marker = page.next_marker;
+        if marker.is_none() {
+            break;
+        }
+    }
+    Ok(versions)
+}
+
+/// As Lambda writes times: `2026-11-23T11:52:00.000+0000`.
+fn time(text: &str) -> Option<Timestamp> {
+    Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()
+}
+
+/// Has an alias name a version, for all calls.
+pub(super) async fn serve(client: &Client, function: &str, alias: &str, version: &str) -> Result<(), CallFailure> {
+    let request = client.update_alias().function_name(function).name(alias).function_version(version);
+    let updated = request.send().await;
+    updated.map(drop).map_err(|error| CallFailure::of("lambda:UpdateAlias", &Failure::from(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_lambda_writes_them() {
+        assert_eq!(time("2026-11-23T11:52:00.123+0000").unwrap().to_string(), "2026-11-23T11:52:00.123Z");
+        assert_eq!(time("yesterday"), None);
+    }
+}
