@@ -388,3 +388,47 @@ fn metrics(catalogue: &Catalogue, figures: &Figures, at: Timestamp) -> Vec<Value
     }
     documents
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_metrics_of_all_items_and_of_each_team_and_priority() {
+        let catalogue = Catalogue::from_json(include_bytes!("../../../monitoring.resolved.json")).unwrap();
+        let counts = Counts { open: 3, overdue: 1, done: 6, dropped: 0, completion_percent: Some(66.0) };
+        let figures = Figures {
+            all: counts,
+            median_age_days: Some(2.0),
+            repeat_incidents: 1,
+            by_team: [("platform".to_owned(), counts)].into(),
+            by_priority: [("high", counts)].into(),
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let documents = metrics(&catalogue, &figures, at);
+        assert_eq!(documents.len(), 3);
+        let all = &documents[0];
+        assert_eq!(all["_aws"]["CloudWatchMetrics"][0]["Namespace"], "AI-Nutritionist/Monitoring");
+        assert_eq!(all["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([[]]));
+        for (name, value) in [
+            ("ActionItemsOpen", 3.0),
+            ("ActionItemsOverdue", 1.0),
+            ("ActionItemsDone", 6.0),
+            ("ActionItemsCompletionRate", 66.0),
+            ("ActionItemsMedianAge", 172_800.0),
+            ("RepeatIncidents", 1.0),
+        ] {
+            assert_eq!(all[name], json!(value), "{name}");
+        }
+        let parts = documents[1..].iter().map(|part| (&part["Team"], &part["Priority"], &part["ActionItemsOpen"]));
+        let (none, open) = (json!(null), json!(3.0));
+        let expected = [(&json!("platform"), &none, &open), (&none, &json!("high"), &open)];
+        assert_eq!(parts.collect::<Vec<_>>(), expected);
+
+        // What is not known is no metric.
+        let nothing = &metrics(&catalogue, &Figures::default(), at)[0];
+        assert_eq!((nothing.get("ActionItemsMedianAge"), &nothing["ActionItemsOpen"]), (None, &json!(0.0)));
+    }
+}
