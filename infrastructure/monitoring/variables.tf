@@ -92,6 +92,17 @@ variable "subscriptions" {
   }
 }
 
+variable "allowed_actions" {
+  description = "Kinds of action that the function `actions` has rights for, on what the catalogue's `actions: allow` names. One that is left out fails, whatever the catalogue says."
+  type        = set(string)
+  default     = ["circuit_breaker", "restart", "scale_out", "rollback", "failover"]
+
+  validation {
+    condition     = length(setsubtract(var.allowed_actions, ["circuit_breaker", "restart", "scale_out", "rollback", "failover"])) == 0
+    error_message = "allowed_actions has circuit_breaker, restart, scale_out, rollback and failover."
+  }
+}
+
 variable "log_level" {
   description = "What the functions log: error, warn, info, debug or trace."
   type        = string
