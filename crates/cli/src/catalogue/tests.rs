@@ -1,3 +1,4 @@
+mod automation;
 mod deployment;
 mod impact;
 mod noise;

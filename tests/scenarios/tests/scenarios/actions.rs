@@ -444,11 +444,64 @@ async fn what_was_deployed_in_between_is_not_rolled_back() {
 const REGION: &str = "/ai-nutritionist/active-region";
 
 #[tokio::test]
-async fn the_standby_takes_over_and_keeps_it() {
-    let failover = ActionKind::Failover { parameter: REGION.to_owned(), standby: "us-west-2".to_owned() };
-    let mut options = acts(failover);
+async fn an_alias_that_is_busy_is_waited_for_and_one_that_may_not_be_moved_is_not() {
+    let (busy, denied) = (r#"{"__type":"ResourceConflictException"}"#, r#"{"__type":"AccessDeniedException"}"#);
+    let world = deployed().await;
+    world.aws.arm(before(1).about("FunctionVersion"), Fault::Answer(409, busy));
+    let id = slow(&world).await;
+    assert_eq!((live(&world), runs(&world, &id).await), (7, vec!["1 Acting".to_owned()]));
+    world.wait(1.minute()).await;
+    assert_eq!((live(&world), runs(&world, &id).await), (5, vec!["1 Watching".to_owned()]));
+
+    let world = deployed().await;
+    world.aws.arm(every().about("FunctionVersion"), Fault::Answer(403, denied));
+    let id = slow(&world).await;
+    assert_eq!((live(&world), runs(&world, &id).await), (7, vec!["1 Ended { end: Failed }".to_owned()]));
+}
+
+fn failover() -> Options {
+    let mut options = acts(ActionKind::Failover { parameter: REGION.to_owned(), standby: "us-west-2".to_owned() });
     options.catalogue.actions.allow = vec![format!("parameter{REGION}")];
-    let world = World::with(options).await;
+    options
+}
+
+#[tokio::test]
+async fn a_standby_that_does_not_help_gives_way_again() {
+    let world = World::with(failover()).await;
+    in_the_primary(&world);
+    let id = slow(&world).await;
+    world.wait(10.minutes()).await;
+    assert_eq!(world.targets.parameter(REGION).unwrap().unwrap(), "us-east-1");
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Undone }"]);
+}
+
+#[tokio::test]
+async fn wherever_it_dies_the_standby_takes_over_once() {
+    const STEPS: &[Step] = &[
+        Meanwhile(in_the_primary),
+        THROTTLED,
+        At(5),
+        Tick,
+        Recovers("lambda-throttles"),
+        At(9),
+        Tick,
+        Meanwhile(in_the_standby),
+    ];
+    sweep(Story { options: failover, ..story("a failover", STEPS) }).await;
+}
+
+fn in_the_primary(world: &World) {
+    world.targets.put_parameter(REGION, "us-east-1").unwrap();
+}
+
+fn in_the_standby(world: &World) {
+    let standby = json!({ "Name": REGION, "Value": "us-west-2", "Type": "String", "Overwrite": true });
+    assert_eq!(changes(world), [("PutParameter".to_owned(), standby)]);
+}
+
+#[tokio::test]
+async fn the_standby_takes_over_and_keeps_it() {
+    let world = World::with(failover()).await;
     world.targets.put_parameter(REGION, "us-east-1").unwrap();
     let id = slow(&world).await;
     let active = || world.targets.parameter(REGION).unwrap().unwrap();
