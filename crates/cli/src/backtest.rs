@@ -52,12 +52,8 @@ the hour; what was read is kept under --data and not read again.")]
 pub struct BacktestArgs {
     /// Rules of the catalogue; all, when none is named
     rules: Vec<String>,
-    /// A file or folder as for `local --replay`, `cloudwatch`, or `simulation`
-    #[arg(long, value_name = "FILE|DIR|cloudwatch|simulation")]
-    from: From,
-    /// The last so many days
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: Option<u32>,
+    #[command(flatten)]
+    past: PastArgs,
     /// What is known of the past, for precision and recall
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -76,6 +72,17 @@ pub struct BacktestArgs {
     /// Whose night it is; without it the zone of the first schedule of the catalogue, else UTC
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
+}
+
+/// Where the past is read.
+#[derive(Debug, Args)]
+pub(crate) struct PastArgs {
+    /// A file or folder as for `local --replay`, `cloudwatch`, or `simulation`
+    #[arg(long, value_name = "FILE|DIR|cloudwatch|simulation")]
+    pub(crate) from: From,
+    /// The last so many days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub(crate) days: Option<u32>,
     /// For `cloudwatch`: the profile
     #[arg(long, value_name = "NAME")]
     aws_profile: Option<String>,
@@ -89,7 +96,7 @@ pub struct BacktestArgs {
 
 /// Where the past comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum From {
+pub(crate) enum From {
     Files(PathBuf),
     CloudWatch,
     Simulation,
@@ -126,11 +133,11 @@ impl FromStr for Patience {
 
 /// Plays the past and says what would have happened.
 pub async fn run(args: BacktestArgs, json: bool) -> Result<u8, Exit> {
-    let mut proposed = load(args.catalogue.as_deref(), &args.from)?;
-    let mut today = args.against.as_deref().map(|path| load(Some(path), &args.from)).transpose()?;
+    let mut proposed = load(args.catalogue.as_deref(), &args.past.from)?;
+    let mut today = args.against.as_deref().map(|path| load(Some(path), &args.past.from)).transpose()?;
     let labels = args.labels.as_deref().map(labels::read).transpose().map_err(Exit::usage)?;
     let night = night(args.time_zone.as_deref(), &proposed)?;
-    let (past, span) = past(&args, &mut proposed, today.as_mut(), json).await?;
+    let (past, span) = past(&args.past, &args.rules, &mut proposed, today.as_mut(), json).await?;
     let named = |catalogue: &Catalogue, strict: bool| names(catalogue, &args.rules, strict);
     let proposed_rules = named(&proposed, today.is_none())?;
     let sides = match &today {
@@ -168,7 +175,7 @@ pub async fn run(args: BacktestArgs, json: bool) -> Result<u8, Exit> {
 }
 
 /// The catalogue that is named, or the one that is shipped for where the past comes from, as `local` does.
-fn load(path: Option<&Path>, from: &From) -> Result<Catalogue, Exit> {
+pub(crate) fn load(path: Option<&Path>, from: &From) -> Result<Catalogue, Exit> {
     match (path, from) {
         (Some(path), _) => Ok(catalogue::load(path).map_err(Exit::usage)?.0),
         (None, From::Files(_)) => Ok(catalogue::shipped_aws().context("the shipped catalogue")?),
@@ -200,8 +207,9 @@ fn night(zone: Option<&str>, catalogue: &Catalogue) -> Result<Night, Exit> {
 }
 
 /// What was recorded, and the time that is played.
-async fn past(
-    args: &BacktestArgs,
+pub(crate) async fn past(
+    args: &PastArgs,
+    rules: &[String],
     proposed: &mut Catalogue,
     mut today: Option<&mut Catalogue>,
     json: bool,
@@ -240,17 +248,23 @@ async fn past(
         From::CloudWatch => {
             let to = Timestamp::now();
             let span = Span { from: to - days(args.days.unwrap_or(CLOUDWATCH_DAYS)), to };
-            let mut history = from_cloudwatch(args, proposed, span, json).await?;
+            let mut history = from_cloudwatch(args, rules, proposed, span, json).await?;
             if let Some(today) = today {
-                history.add_missing(from_cloudwatch(args, today, span, json).await?);
+                history.add_missing(from_cloudwatch(args, rules, today, span, json).await?);
             }
             Ok((history, span))
         }
     }
 }
 
-async fn from_cloudwatch(args: &BacktestArgs, catalogue: &Catalogue, span: Span, json: bool) -> Result<History, Exit> {
-    let rules = names(catalogue, &args.rules, false)?;
+async fn from_cloudwatch(
+    args: &PastArgs,
+    rules: &[String],
+    catalogue: &Catalogue,
+    span: Span,
+    json: bool,
+) -> Result<History, Exit> {
+    let rules = names(catalogue, rules, false)?;
     let rules: Vec<&Rule> = rules.iter().filter_map(|name| catalogue.rules.get(name)).collect();
     let account = format!("{}/{}", args.aws_profile.as_deref().unwrap_or("-"), args.region.as_deref().unwrap_or("-"));
     let plan = history::Plan::new(catalogue, &rules, span, &args.data.join("history"), &account);

@@ -24,6 +24,7 @@ use crate::oncall::OncallArgs;
 use crate::post_mortems::PostMortemsArgs;
 use crate::rule_test::TestArgs;
 use crate::silences::SilencesArgs;
+use crate::slo::SloArgs;
 
 /// Done.
 pub const OK: u8 = 0;
@@ -95,6 +96,8 @@ enum Command {
     Test(TestArgs),
     /// Try rules on the past: which alerts, incidents and pages there would have been
     Backtest(BacktestArgs),
+    /// Say how much is left of the error budgets of the catalogue's objectives
+    Slo(SloArgs),
     /// Run the production code over a public data set and write what its scorer reads
     Benchmark(BenchmarkArgs),
 }
@@ -174,6 +177,7 @@ async fn run(cli: Cli) -> Result<u8, Exit> {
         Command::Cost(args) => crate::cost::run(&args, cli.json),
         Command::Test(args) => crate::rule_test::run(&args, cli.json),
         Command::Backtest(args) => Box::pin(crate::backtest::run(args, cli.json)).await,
+        Command::Slo(args) => Box::pin(crate::slo::run(args, cli.json)).await,
         Command::Benchmark(args) => crate::benchmark::run(&args, cli.json),
     }
 }

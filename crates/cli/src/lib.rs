@@ -18,3 +18,4 @@ pub mod oncall;
 pub mod post_mortems;
 pub mod rule_test;
 pub mod silences;
+pub mod slo;

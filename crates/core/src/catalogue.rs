@@ -7,6 +7,7 @@ mod detection;
 mod impact;
 mod noise;
 pub mod people;
+mod slo;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use detection::{Detection, Direction, Sensitivity};
 pub use impact::{Count, Impact, Measure};
 pub(crate) use noise::is_like;
 pub use noise::{Flapping, Maintenance, Matcher, Noise, Silences, Storm, WEEKDAYS, Weekly, Window};
+pub use slo::{Counts, Slo};
 
 /// The version of the resolved form. A catalogue of another version is refused.
 pub const SCHEMA: u32 = 1;
@@ -45,6 +47,9 @@ pub struct Catalogue {
     pub metrics: BTreeMap<String, Metric>,
     /// By name.
     pub rules: BTreeMap<String, Rule>,
+    /// By name. Their burn-rate metrics and rules are among `metrics` and `rules`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slos: BTreeMap<String, Slo>,
     /// All four.
     pub severities: BTreeMap<Severity, SeverityPolicy>,
     /// By name.

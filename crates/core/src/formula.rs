@@ -15,6 +15,9 @@
 //!   does not hold and `b` has none or is left out. With a number, it is `a` or `b` as they are.
 //! - `AVG` takes missing datapoints as 0.
 //! - A result that is a single number is not a series, and refused.
+//!
+//! `ROLLING_SUM(m, n)` is ours and no metric math: at each period the sum of the newest `n` datapoints up to it, those that are
+//! missing left out, and none where all are. A formula with it needs `n - 1` earlier periods ([`Formula::lookback`]).
 
 mod evaluate;
 mod parse;
@@ -29,6 +32,9 @@ pub const MAX_LENGTH: usize = 2048;
 /// How deep a formula may nest, a row of operators counted as one level for each. What is evaluated and dropped
 /// recursively is thereby bounded, whatever a hostile text says.
 pub const MAX_DEPTH: usize = 100;
+
+/// The most periods that `ROLLING_SUM` adds up: nine days by the minute.
+pub const MAX_ROLLING: usize = 12_960;
 
 /// A formula that was read and makes sense: its result is a series.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,13 +68,25 @@ impl Formula {
         self.root.is_by_period()
     }
 
+    /// How many periods before a window the values within it rest on.
+    pub fn lookback(&self) -> usize {
+        self.root.lookback()
+    }
+
+    /// Whether `CloudWatch` can compute it.
+    pub fn is_metric_math(&self) -> bool {
+        self.root.is_metric_math()
+    }
+
     /// The formula's series over a window of `len` periods, oldest first.
     ///
-    /// `window` gives a metric's datapoints for the same periods. A metric that it does not have has no datapoint, as
+    /// `window` gives a metric's datapoints for the same periods, and for those of [`Formula::lookback`] before them. A metric that it does not have has no datapoint, as
     /// has a value that is not finite; a window of another length is taken to end with the same period. Every value
     /// that comes out is finite.
     pub fn evaluate<'a>(&self, window: &dyn Fn(&str) -> Option<&'a [Option<f64>]>, len: usize) -> Vec<Option<f64>> {
-        evaluate::evaluate(&self.root, window, len)
+        let lookback = self.lookback();
+        let mut points = evaluate::evaluate(&self.root, window, len.saturating_add(lookback));
+        points.split_off(lookback.min(points.len()))
     }
 
     /// The formula as `CloudWatch` reads it, with `id` giving the id of each metric. An id starts with a lower-case
@@ -146,6 +164,8 @@ enum Expression {
         otherwise: Option<Box<Expression>>,
     },
     Fill(Box<Expression>, Filler),
+    /// The sum of so many newest datapoints, at each period.
+    RollingSum(Box<Expression>, usize),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -238,7 +258,8 @@ impl Expression {
             | Self::TimeSeries(_)
             | Self::Combine(..)
             | Self::If { .. }
-            | Self::Fill(..) => Kind::Series,
+            | Self::Fill(..)
+            | Self::RollingSum(..) => Kind::Series,
         }
     }
 
@@ -253,22 +274,33 @@ impl Expression {
     fn children(&self) -> Vec<&Self> {
         match self {
             Self::Number(_) | Self::Metric(_) => Vec::new(),
-            Self::Negate(inner) | Self::Absolute(inner) | Self::TimeSeries(inner) | Self::Reduce(_, inner) => {
-                vec![inner]
-            }
+            Self::Negate(inner)
+            | Self::Absolute(inner)
+            | Self::TimeSeries(inner)
+            | Self::Reduce(_, inner)
+            | Self::RollingSum(inner, _)
+            | Self::Fill(inner, Filler::Repeat | Filler::Linear) => vec![inner],
             Self::Binary(_, left, right) => vec![left, right],
             Self::Combine(_, inner) => inner.iter().collect(),
             Self::If { condition, then, otherwise } => {
                 [condition, then].into_iter().chain(otherwise).map(Box::as_ref).collect()
             }
             Self::Fill(inner, Filler::Value(value)) => vec![inner, value],
-            Self::Fill(inner, Filler::Repeat | Filler::Linear) => vec![inner],
         }
     }
 
     fn is_by_period(&self) -> bool {
         let alone = !matches!(self, Self::Reduce(..) | Self::Fill(_, Filler::Repeat | Filler::Linear));
         alone && self.children().into_iter().all(Self::is_by_period)
+    }
+
+    fn lookback(&self) -> usize {
+        let own = if let Self::RollingSum(_, periods) = self { periods.saturating_sub(1) } else { 0 };
+        self.children().into_iter().map(Self::lookback).max().unwrap_or_default().saturating_add(own)
+    }
+
+    fn is_metric_math(&self) -> bool {
+        !matches!(self, Self::RollingSum(..)) && self.children().into_iter().all(Self::is_metric_math)
     }
 
     fn collect_metrics(&self, names: &mut Vec<String>) {
@@ -329,6 +361,7 @@ impl<I: Fn(&str) -> String> fmt::Display for Text<'_, I> {
             Expression::Fill(inner, Filler::Value(value)) => write!(f, "FILL({}, {})", self.of(inner), self.of(value)),
             Expression::Fill(inner, Filler::Repeat) => write!(f, "FILL({}, REPEAT)", self.of(inner)),
             Expression::Fill(inner, Filler::Linear) => write!(f, "FILL({}, LINEAR)", self.of(inner)),
+            Expression::RollingSum(inner, periods) => write!(f, "ROLLING_SUM({}, {periods})", self.of(inner)),
         }
     }
 }

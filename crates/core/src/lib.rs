@@ -13,6 +13,8 @@ pub mod formula;
 
 pub mod catalogue;
 
+pub mod slo;
+
 pub mod rule;
 
 pub mod anomaly;

@@ -8,6 +8,7 @@ mod noise;
 mod people;
 mod rules;
 mod schedules;
+mod slos;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,13 +26,14 @@ pub(super) fn check(tree: &Tree, document: &Document, complete: bool) -> Vec<Fin
     let mut checker = Checker { tree, document, findings: Vec::new(), shapeless: BTreeSet::new() };
     checker.service();
     checker.defaults();
-    for section in ["rules", "channels", "teams", "users", "schedules", "runbooks", "queries"] {
+    for section in ["rules", "slos", "channels", "teams", "users", "schedules", "runbooks", "queries"] {
         for name in checker.names(section).unwrap_or_default() {
             checker.name(section, name);
         }
     }
     metrics::check(&mut checker);
     rules::check(&mut checker);
+    slos::check(&mut checker);
     people::check(&mut checker);
     schedules::check(&mut checker);
     noise::check(&mut checker);

@@ -7,6 +7,7 @@ mod dashboards;
 mod impact;
 mod noise;
 mod people;
+mod slo;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub(crate) use dashboards::{Chart, Dashboard, SavedQuery};
 pub(crate) use impact::{Count, Measure};
 pub(crate) use noise::{Maintenance, Noise};
 pub(crate) use people::{Override, Rotation, Schedule, User};
+pub(crate) use slo::Slo;
 
 /// What is measured, what is wrong with it, who is told, and what to do.
 //
@@ -42,6 +44,9 @@ pub(crate) struct Document {
     /// What is wrong with a measurement, by name.
     #[serde(default)]
     pub(crate) rules: BTreeMap<String, Rule>,
+    /// Service level objectives, by name. Each makes three rules on how fast its error budget is spent.
+    #[serde(default)]
+    pub(crate) slos: BTreeMap<String, Slo>,
     /// What happens with an incident of each severity.
     #[serde(default)]
     pub(crate) severities: Severities,

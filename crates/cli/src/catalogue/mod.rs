@@ -27,7 +27,7 @@ use deployment::Board;
 pub use deployment::Deployment;
 use document::Document;
 pub(crate) use document::Duration;
-pub(crate) use resolve::moment;
+pub(crate) use resolve::{burn_metric, burn_rule, moment};
 pub(crate) use suggest::nearest;
 use yaml::{Position, Tree};
 

@@ -5,6 +5,7 @@
 mod automation;
 mod noise;
 mod people;
+mod slo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,16 +24,25 @@ use super::document::{
 pub(crate) use automation::actions as resolved_actions;
 pub(crate) use noise::window;
 pub(crate) use people::{moment, resolve_schedule};
+pub(crate) use slo::{burn_metric, burn_rule};
 
 /// The resolved form of a document that has no mistakes.
 pub(crate) fn resolve(document: &Document) -> Catalogue {
-    let metrics: BTreeMap<_, _> = document
+    let mut metrics: BTreeMap<_, _> = document
         .metrics
         .iter()
         .filter_map(|(name, metric)| Some((name.clone(), resolve_metric(document, name, metric)?)))
         .collect();
-    let rules: BTreeMap<_, _> =
+    let mut rules: BTreeMap<_, _> =
         document.rules.iter().map(|(name, rule)| (name.clone(), resolve_rule(document, name, rule))).collect();
+    let slos = slo::slos(document);
+    for slo in slos.values() {
+        let Some(written) = document.slos.get(&slo.name) else { continue };
+        for (metric, rule) in slo::burn_rates(document, slo, written) {
+            metrics.insert(metric.name.clone(), metric);
+            rules.insert(rule.name.clone(), rule);
+        }
+    }
     let alarms = alarms(&document.service.name, &metrics, &rules);
     Catalogue {
         schema: SCHEMA,
@@ -42,6 +52,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         ingestion_delay_seconds: document.service.ingestion_delay.seconds,
         metrics,
         rules,
+        slos,
         severities: document
             .severities
             .each()

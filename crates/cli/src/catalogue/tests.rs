@@ -3,6 +3,7 @@ mod deployment;
 mod impact;
 mod noise;
 mod people;
+mod slos;
 
 use super::*;
 
@@ -110,7 +111,7 @@ fn metrics_are_checked() {
             "formula: 100 * Errors / Requests",
             "formula: 100 * SIN(Errors)",
             &[
-                r#"error: formula of ErrorRate: unknown function "SIN"; expected one of ABS, AVG, FILL, IF, MAX, MIN, SUM and TIME_SERIES"#,
+                r#"error: formula of ErrorRate: unknown function "SIN"; expected one of ABS, AVG, FILL, IF, MAX, MIN, ROLLING_SUM, SUM and TIME_SERIES"#,
             ],
         ),
         (
@@ -345,7 +346,11 @@ fn escalation_and_channels_are_checked() {
             "  mail: {kind: email}\n  chat: {kind",
             &["warning: channel mail is used nowhere; name it in a severity, or remove it"],
         ),
-        ("    runbook: errors\n", "", &["warning: runbook errors is used nowhere; name it in a rule, or remove it"]),
+        (
+            "    runbook: errors\n",
+            "",
+            &["warning: runbook errors is used nowhere; name it in a rule or an objective, or remove it"],
+        ),
         (
             "teams:\n",
             "teams:\n  other: {title: Other, contact: x}\n",

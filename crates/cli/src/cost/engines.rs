@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use monitoring_core::catalogue::{Catalogue, Condition, Engine, Rule, Source};
+use monitoring_core::formula::Formula;
 use monitoring_core::message::format_seconds;
 use serde::Serialize;
 
@@ -92,6 +93,10 @@ fn alarm_metrics(catalogue: &Catalogue, rule: &Rule) -> Result<f64, String> {
     let elsewhere = |source: &Source| matches!(source, Source::Logs { .. } | Source::Cost { .. });
     if let Some(other) = metrics.iter().find(|metric| elsewhere(&metric.source)) {
         return Err(format!("{} is not in CloudWatch", other.name));
+    }
+    let ours = |source: &Source| matches!(source, Source::Formula { expression } if Formula::parse(expression).is_ok_and(|formula| !formula.is_metric_math()));
+    if metrics.iter().any(|metric| ours(&metric.source)) {
+        return Err("alarms know no ROLLING_SUM".to_owned());
     }
     let clears = match &rule.condition {
         // A tier without hysteresis has the very same number twice.

@@ -116,8 +116,9 @@ impl<'a> SampleData<'a> {
         };
         // The check has read it.
         let Ok(formula) = Formula::parse(expression) else { return nothing };
+        let read = count.saturating_add(formula.lookback());
         let inputs: Vec<(&str, Vec<Option<f64>>)> =
-            formula.inputs().map(|input| (input, self.window(input, dimensions, end, count))).collect();
+            formula.inputs().map(|input| (input, self.window(input, dimensions, end, read))).collect();
         let input = |name: &str| inputs.iter().find(|(input, _)| *input == name).map(|(_, window)| window.as_slice());
         formula.evaluate(&input, count)
     }

@@ -13,3 +13,4 @@ mod interactions;
 mod oncall;
 mod post_mortems;
 mod rule_test;
+mod slo;

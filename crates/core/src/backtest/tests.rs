@@ -85,7 +85,7 @@ proptest! {
         values in values(),
         volume in values(),
         cycle in prop::sample::select(vec![60_u32, 300]),
-        formula in prop::sample::select(vec!["", "Input * 1", "FILL(Input, REPEAT)", "Input - MIN(Input)"]),
+        formula in prop::sample::select(vec!["", "Input * 1", "FILL(Input, REPEAT)", "Input - MIN(Input)", "ROLLING_SUM(Input, 7) / 4"]),
         at_least in prop::option::of(3.0..6.0_f64),
     ) {
         let mut catalogue = catalogue();

@@ -149,8 +149,9 @@ impl Windows {
                 self.failed.insert((metric.name.clone(), dimensions.clone()));
                 continue;
             }
+            let read = count.saturating_add(formula.lookback());
             let inputs: BTreeMap<&str, Vec<Option<f64>>> =
-                formula.inputs().map(|input| (input, self.window(input, dimensions, count))).collect();
+                formula.inputs().map(|input| (input, self.window(input, dimensions, read))).collect();
             let values = formula.evaluate(&|name| inputs.get(name).map(Vec::as_slice), count);
             self.by_metric.entry(metric.name.clone()).or_default().insert(dimensions.clone(), values);
         }
@@ -223,7 +224,8 @@ fn wanted(catalogue: &Catalogue, rules: &[&Rule], length: &dyn Fn(&Rule) -> usiz
         if let Some(Source::Formula { expression }) = catalogue.metrics.get(&name).map(|metric| &metric.source)
             && let Ok(formula) = Formula::parse(expression)
         {
-            open.extend(formula.inputs().map(|input| (input.to_owned(), count)));
+            let read = count.saturating_add(formula.lookback());
+            open.extend(formula.inputs().map(|input| (input.to_owned(), read)));
         }
         wanted.insert(name, count);
     }

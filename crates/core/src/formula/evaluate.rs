@@ -53,6 +53,7 @@ impl Evaluator<'_, '_> {
                 }
                 Value::Series(points)
             }
+            Expression::RollingSum(inner, periods) => Value::Series(rolling_sum(&self.series(inner), *periods)),
         }
     }
 
@@ -205,6 +206,35 @@ fn fill_linear(points: &mut [Option<f64>]) {
         }
         before = Some((period, after));
     }
+}
+
+/// What lies before the first datapoint is unknown, and not counted.
+///
+/// Sums are made anew from the two halves of a block (van Herk, 1992) rather than by taking away what leaves the window: a
+/// difference of large sums would leave an error behind for ever.
+fn rolling_sum(points: &[Option<f64>], periods: usize) -> Points {
+    let periods = periods.max(1);
+    let join = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a + b).or(a).or(b);
+    // The sum from each point to the end of its block, and from the block's beginning to the point.
+    let mut to_end: Points = points.to_vec();
+    let mut from_start: Points = points.to_vec();
+    for (behind, ahead) in to_end.chunks_mut(periods).zip(from_start.chunks_mut(periods)) {
+        let mut sum = None;
+        for point in behind.iter_mut().rev() {
+            sum = join(*point, sum);
+            *point = sum;
+        }
+        sum = None;
+        for point in ahead {
+            sum = join(sum, *point);
+            *point = sum;
+        }
+    }
+    let sums = from_start.iter().enumerate().map(|(newest, ahead)| match (newest + 1).checked_sub(periods) {
+        Some(oldest) if oldest % periods != 0 => join(to_end.get(oldest).copied().flatten(), *ahead),
+        _ => *ahead,
+    });
+    sums.map(|sum| sum.and_then(finite)).collect()
 }
 
 fn each(points: Points, function: impl Fn(f64) -> Option<f64>) -> Points {

@@ -1,8 +1,8 @@
 //! From the text of a formula to its expression: recursive descent, one function for each precedence.
 
-use super::{Aggregate, Expression, Filler, FormulaError, Kind, MAX_DEPTH, MAX_LENGTH, Operator};
+use super::{Aggregate, Expression, Filler, FormulaError, Kind, MAX_DEPTH, MAX_LENGTH, MAX_ROLLING, Operator};
 
-const FUNCTIONS: &str = "one of ABS, AVG, FILL, IF, MAX, MIN, SUM and TIME_SERIES";
+const FUNCTIONS: &str = "one of ABS, AVG, FILL, IF, MAX, MIN, ROLLING_SUM, SUM and TIME_SERIES";
 const OPERAND: &str = "a number, a metric, a function or \"(\"";
 
 pub(super) fn parse(text: &str) -> Result<Expression, FormulaError> {
@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
             "MAX" => Aggregate::Max,
             "SUM" => Aggregate::Sum,
             "AVG" => Aggregate::Avg,
-            "ABS" | "FILL" | "IF" | "TIME_SERIES" => return self.call_other(name, start),
+            "ABS" | "FILL" | "IF" | "ROLLING_SUM" | "TIME_SERIES" => return self.call_other(name, start),
             _ => return Err(refusal(start, &format!("unknown function \"{name}\""), FUNCTIONS)),
         };
         self.require("(", "\"(\"")?;
@@ -184,6 +184,7 @@ impl<'a> Parser<'a> {
         let node = match name {
             "IF" => self.condition(start)?,
             "FILL" => self.fill(start)?,
+            "ROLLING_SUM" => self.rolling_sum(start)?,
             "ABS" => {
                 let inner = self.series()?;
                 node(start, inner.depth, Expression::Absolute(Box::new(inner.expression)))?
@@ -236,6 +237,20 @@ impl<'a> Parser<'a> {
             self.word();
         }
         node(start, series.depth.max(depth), Expression::Fill(Box::new(series.expression), filler))
+    }
+
+    fn rolling_sum(&mut self, start: usize) -> Result<Node, FormulaError> {
+        let series = self.series()?;
+        self.require(",", "an operator or \",\"")?;
+        let at = self.offset;
+        let digits = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        let periods = self.rest().get(..digits).and_then(|digits| digits.parse().ok());
+        let Some(periods) = periods.filter(|periods| (1..=MAX_ROLLING).contains(periods)) else {
+            let expected = format!("a whole number of periods from 1 to {MAX_ROLLING}");
+            return Err(refusal(at, "datapoints cannot be added up over this", &expected));
+        };
+        self.advance(digits);
+        node(start, series.depth, Expression::RollingSum(Box::new(series.expression), periods))
     }
 
     fn series(&mut self) -> Result<Node, FormulaError> {
@@ -321,7 +336,19 @@ impl<'a> Parser<'a> {
 fn is_reserved(word: &str) -> bool {
     matches!(
         word,
-        "ABS" | "AVG" | "FILL" | "IF" | "MAX" | "MIN" | "SUM" | "TIME_SERIES" | "REPEAT" | "LINEAR" | "AND" | "OR"
+        "ABS"
+            | "AVG"
+            | "FILL"
+            | "IF"
+            | "MAX"
+            | "MIN"
+            | "ROLLING_SUM"
+            | "SUM"
+            | "TIME_SERIES"
+            | "REPEAT"
+            | "LINEAR"
+            | "AND"
+            | "OR"
     )
 }
 

@@ -238,7 +238,12 @@ fn an_error_says_where_what_and_what_instead() {
         ("a + .", 4, "this is no number", "one such as 99.5"),
         ("a + \u{e9}", 4, "unexpected '\u{e9}'", operand),
         ("1e5 * a", 1, "unexpected \"e5\"", "an operator or the end"),
-        ("SIN(a)", 0, "unknown function \"SIN\"", "one of ABS, AVG, FILL, IF, MAX, MIN, SUM and TIME_SERIES"),
+        (
+            "SIN(a)",
+            0,
+            "unknown function \"SIN\"",
+            "one of ABS, AVG, FILL, IF, MAX, MIN, ROLLING_SUM, SUM and TIME_SERIES",
+        ),
         ("a + MIN", 4, "\"MIN\" is no metric", "a metric or \"(\" after the word"),
         ("a < b < c", 6, "a comparison of a comparison", "parentheses around one of them"),
         ("5 * 3", 0, "the result is a single number", "a series, such as a metric's"),
@@ -385,6 +390,42 @@ mod properties {
             let points = Formula::parse(&text).unwrap().evaluate(&|_| Some(window.as_slice()), len);
             prop_assert_eq!(points.len(), len);
             prop_assert!(points.into_iter().flatten().all(f64::is_finite));
+        }
+    }
+}
+
+#[test]
+fn a_rolling_sum_adds_the_newest_datapoints_at_each_period() {
+    let windows = ["1 2 3 - - - 7 8", "- 10 10 10 10 10 10 10", ""];
+    // Windows end with the same period: 1+2+3, 2+3, 3, none, 7, 7+8.
+    check_with(windows, "ROLLING_SUM(a, 3)", "6 5 3 - 7 15");
+    check_with(windows, "ROLLING_SUM(a, 1)", "1 2 3 - - - 7 8");
+    check_with(windows, "ROLLING_SUM(a, 20)", "1 3 6 6 6 6 13 21");
+    // Of the sums of two, "1 3 5 3 - - 7 15", again two.
+    check_with(windows, "ROLLING_SUM(ROLLING_SUM(a, 2), 2)", "1 4 8 8 3 - 7 22");
+    let formula = Formula::parse("ROLLING_SUM( ROLLING_SUM(a,2) + b , 3)").unwrap();
+    assert_eq!((formula.lookback(), formula.is_by_period(), formula.is_metric_math()), (3, true, false));
+    assert_eq!(formula.to_string(), "ROLLING_SUM(ROLLING_SUM(a, 2) + b, 3)");
+    for wrong in
+        ["ROLLING_SUM(a)", "ROLLING_SUM(a, 0)", "ROLLING_SUM(a, 1.5)", "ROLLING_SUM(a, b)", "ROLLING_SUM(a, 12961)"]
+    {
+        assert!(Formula::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+proptest! {
+    /// Against the sum as anyone would write it.
+    #[test]
+    fn a_rolling_sum_is_the_sum_of_what_is_in_the_window(
+        values in prop::collection::vec(prop::option::of(-1000_i32..1000), 0..60),
+        periods in 1_usize..20,
+    ) {
+        let values: Vec<Option<f64>> = values.into_iter().map(|value| value.map(f64::from)).collect();
+        let formula = Formula::parse(&format!("ROLLING_SUM(a, {periods})")).unwrap();
+        let sums = formula.evaluate(&|_| Some(&values), values.len());
+        for (newest, sum) in sums.iter().enumerate() {
+            let window = &values[(newest + 1).saturating_sub(periods)..=newest];
+            prop_assert_eq!(*sum, window.iter().copied().flatten().reduce(|a, b| a + b));
         }
     }
 }

@@ -67,6 +67,11 @@ fn check_chart(checker: &mut Checker<'_>, pointer: &str, dashboard: &str, chart:
             checker.error(&at, message, "draw metrics with `cloudwatch`, and formulas over these");
             continue;
         }
+        if let Some(ours) = metrics::beyond_metric_math(document, name) {
+            let message = format!("dashboard {dashboard} draws {name}, but CloudWatch cannot compute {ours}");
+            checker.error(&at, message, "draw a metric whose formula has no ROLLING_SUM");
+            continue;
+        }
         let series = resolve::dimensions(document, name).len();
         if series == 0 {
             let message = format!("dashboard {dashboard} draws {name}, whose series are not known before they come");

@@ -243,6 +243,20 @@ fn formula_of(document: &Document, name: &str) -> Option<Formula> {
     Formula::parse(document.metrics.get(name)?.formula.as_deref()?).ok()
 }
 
+/// The formula of which the metric is made that is no metric math, if there is one.
+pub(super) fn beyond_metric_math(document: &Document, name: &str) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let mut waiting = vec![name.to_owned()];
+    while let Some(name) = waiting.pop() {
+        let Some(formula) = formula_of(document, &name).filter(|_| seen.insert(name.clone())) else { continue };
+        if !formula.is_metric_math() {
+            return Some(name);
+        }
+        waiting.extend(formula.inputs().map(str::to_owned));
+    }
+    None
+}
+
 /// The metrics that are measured, of which this one is made; itself when it is no formula.
 pub(super) fn measured<'a>(document: &'a Document, name: &str) -> Vec<(&'a str, &'a Metric)> {
     let mut found = Vec::new();

@@ -271,13 +271,18 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
         )
         .chain(&document.defaults.team)
         .collect();
-    let runbooks: BTreeSet<&String> = document.rules.values().filter_map(|rule| rule.runbook.as_ref()).collect();
+    let runbooks: BTreeSet<&String> = document
+        .rules
+        .values()
+        .filter_map(|rule| rule.runbook.as_ref())
+        .chain(document.slos.values().filter_map(|slo| slo.runbook.as_ref()))
+        .collect();
     let sections = [
         ("channels", document.channels.keys().collect::<Vec<_>>(), channels, "name it in a severity"),
         ("teams", document.teams.keys().collect(), teams, "name it in a level or a runbook"),
         ("users", document.users.keys().collect(), users, "name them in a schedule or a team"),
         ("schedules", document.schedules.keys().collect(), schedules, "name it as `on_call` of a team"),
-        ("runbooks", document.runbooks.keys().collect(), runbooks, "name it in a rule"),
+        ("runbooks", document.runbooks.keys().collect(), runbooks, "name it in a rule or an objective"),
     ];
     for (section, names, used, help) in sections {
         for name in names.into_iter().filter(|name| !used.contains(name)) {

@@ -356,6 +356,9 @@ fn check_alarm(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
             format!("rule {name} is a CloudWatch alarm, but {other} does not come from CloudWatch"),
             "write `engine: service`",
         );
+    } else if let Some(ours) = metrics::beyond_metric_math(document, &rule.metric) {
+        let message = format!("rule {name} is a CloudWatch alarm, which cannot compute {ours}: it has ROLLING_SUM");
+        checker.error(&at, message, "write `engine: service`");
     } else if measured.len() > MAX_ALARM_METRICS {
         let message = format!("rule {name} is a CloudWatch alarm on {} metrics", measured.len());
         checker.error(&at, message, format!("use at most {MAX_ALARM_METRICS}, or write `engine: service`"));

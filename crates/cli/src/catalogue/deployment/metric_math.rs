@@ -76,7 +76,7 @@ impl<'a> Queries<'a> {
                 self.push(&id, None, name, Some(stat))
             }
             Source::Formula { expression } => {
-                let formula = Formula::parse(expression).ok()?;
+                let formula = Formula::parse(expression).ok().filter(Formula::is_metric_math)?;
                 let inputs: Option<BTreeMap<&str, String>> =
                     formula.inputs().map(|input| Some((input, self.add(input, dimensions)?))).collect();
                 let inputs = inputs?;
