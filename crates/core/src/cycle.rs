@@ -1,5 +1,6 @@
 //! One cycle of monitoring without its outside: what it has to read, formulas computed, rules evaluated.
 
+mod pace;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use crate::catalogue::{Catalogue, Condition, Metric, Rule};
 use crate::metric::Dimensions;
 use crate::rule::{self, Verdict};
 
+pub use pace::Pace;
 pub use windows::{Need, Windows, evaluated_length, needs, newest_period};
 
 /// A rule on a series, evaluated.

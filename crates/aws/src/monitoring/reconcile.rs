@@ -20,6 +20,11 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 /// Comparing is done on every fifth minute: a lost message is rare, and the price is a list of the open incidents.
 const EVERY_MINUTES: i64 = 5;
 
+/// Whether a cycle compares.
+pub(super) fn is_time(now: Timestamp) -> bool {
+    now.as_second().div_euclid(60) % EVERY_MINUTES == 0
+}
+
 impl<O: Outside> Monitor<O> {
     pub(super) async fn reconcile(
         &self,
@@ -28,7 +33,7 @@ impl<O: Outside> Monitor<O> {
         now: Timestamp,
         report: &mut Report,
     ) {
-        if now.as_second().div_euclid(60) % EVERY_MINUTES != 0 {
+        if !is_time(now) {
             return;
         }
         let open = match self.store.open_incidents().await {

@@ -49,7 +49,6 @@ pub(super) struct Choice {
 pub(super) fn compare(catalogue: &Catalogue, prices: &Prices) -> anyhow::Result<Vec<Comparison>> {
     let get_metric_data = prices.get("cloudwatch_get_metric_data")?;
     let (cost_explorer, alarm) = (prices.get("cost_explorer")?, prices.get("cloudwatch_alarm")?);
-    let cycles = f64::from(MONTH_SECONDS) / f64::from(catalogue.cycle_seconds.max(1));
     let mut comparisons = Vec::new();
     for rule in catalogue.rules.values() {
         let others =
@@ -59,7 +58,7 @@ pub(super) fn compare(catalogue: &Catalogue, prices: &Prices) -> anyhow::Result<
         let usd = with
             .difference(&without)
             .map(|read| match read {
-                Read::Metric { .. } => get_metric_data.of(cycles),
+                Read::Metric { .. } => get_metric_data.of(reading::times(catalogue, read)),
                 Read::Cost { .. } => cost_explorer.of(f64::from(MONTH_SECONDS) / 86_400.0),
                 // What it scans depends on the logs; the bill has it.
                 Read::Logs { .. } => 0.0,

@@ -7,7 +7,7 @@ use monitoring_aws::outside::{
     AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
 };
 use monitoring_aws::store::Store;
-use monitoring_core::catalogue::{Catalogue, Engine};
+use monitoring_core::catalogue::{Catalogue, Engine, Source};
 
 use super::*;
 use crate::catalogue::Loaded;
@@ -66,9 +66,9 @@ impl Outside for Counting {
     }
 }
 
-/// The dearest line of the service engine is what the monitoring handler really asks for.
+/// The dearest line of the service engine is what the monitoring handler really asks for, in its first cycle and in an hour.
 #[tokio::test]
-async fn the_series_of_the_bill_are_those_that_a_cycle_reads() {
+async fn the_series_of_the_bill_are_those_that_cycles_read() {
     let loaded = shipped();
     let counting = Counting::default();
     let service = loaded.catalogue.service.clone();
@@ -76,12 +76,35 @@ async fn the_series_of_the_bill_are_those_that_a_cycle_reads() {
     let client = DynamoDb::client(&tables.endpoint(), &Http::new(Timeouts::default()));
     let store = Store::new(client, &service, "cost");
     let monitor = Monitor::new(store, counting.clone(), loaded.catalogue.clone(), Engines::Service, "cost".to_owned());
-    monitor.cycle("2024-10-14T12:03:00Z".parse().unwrap()).await;
-    let asked = counting.0.lock().unwrap().len();
-    tables.stop().await.unwrap();
-
+    let begin: jiff::Timestamp = "2024-10-14T12:03:00Z".parse().unwrap();
+    monitor.cycle(begin).await;
+    let asked = || counting.0.lock().unwrap().len();
     let rules = loaded.catalogue.rules.values().filter(|rule| rule.engine == Engine::Service);
-    assert_eq!(reading::reads(&loaded.catalogue, rules).len(), asked);
+    let reads = reading::reads(&loaded.catalogue, rules);
+    assert_eq!(reads.len(), asked(), "a process that knows nothing reads everything");
+
+    counting.0.lock().unwrap().clear();
+    for minute in 1..=60 {
+        monitor.cycle(begin + jiff::SignedDuration::from_mins(minute)).await;
+    }
+    tables.stop().await.unwrap();
+    let is_cost = |request: &SeriesRequest| matches!(request.source, Source::Cost { .. });
+    let of_metrics = counting.0.lock().unwrap().iter().filter(|request| !is_cost(request)).count();
+    let a_month: f64 = reads.iter().map(|read| reading::times(&loaded.catalogue, read)).sum();
+    // But for a day that ends within one hour of 24.
+    let an_hour = a_month / 730.0 - 1.0 / 24.0;
+    assert!((usage::count(of_metrics) - an_hour).abs() < 1e-6, "{of_metrics} in an hour, {a_month} in 730");
+}
+
+/// By hand: 5 application series, 3 of throttles and 1 of concurrency each minute; 4 of five minutes twice in five, when the
+/// period is complete and when alerts are compared; 4 of an hour once, and with each of 12 comparisons; so is one of a day.
+#[test]
+fn what_has_nothing_new_is_not_read() {
+    let loaded = shipped();
+    let item =
+        bill(&loaded, &traffic()).items.into_iter().find(|item| item.what == "series that the cycles read").unwrap();
+    let an_hour = 9.0 * 60.0 + 4.0 * 24.0 + 4.0 * 13.0 + 12.0 + 1.0 / 24.0;
+    assert!((item.quantity - an_hour * 730.0).abs() < 1e-6, "{}", item.quantity);
 }
 
 /// The goal of the project, for the set-up that AI Nutritionist described.
@@ -108,7 +131,6 @@ fn lines_are_quantity_times_price() {
     close(dashboards.due_usd, 0.0);
     let series = item("series that the cycles read");
     close(series.list_usd, series.quantity / 1000.0 * 0.01);
-    close(series.quantity % 43_800.0, 0.0);
     // The allowance of ten metrics is used up by the first line that has any.
     close(item("metrics of the application").quantity, 12.0);
     close(item("metrics of the application").due_usd, 2.0 * 0.30);

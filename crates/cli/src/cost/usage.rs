@@ -12,9 +12,9 @@ use super::reading::{self, Read};
 use crate::catalogue::Deployment;
 use crate::catalogue::deployment::MetricAlarm;
 
-/// Metrics that the suite publishes of itself: seven of each cycle (`print_health` of the monitoring handler), and `OpenIncidents` of each
+/// Metrics that the suite publishes of itself: three of each cycle (`print_health` of the monitoring handler), and `OpenIncidents` of each
 /// tick. Those of `interactions` come only where somebody presses a button, and are billed for the hours in which they come.
-const HEALTH_METRICS: f64 = 8.0;
+const HEALTH_METRICS: f64 = 4.0;
 
 /// What `print_figures` of the reminder publishes in one hour of each day: six figures of all action items, and two of each team and of each of four
 /// priorities.
@@ -44,7 +44,7 @@ const READ_UNITS_PER_TICK: f64 = 3.0 * 4.0 * 0.5;
 /// A cycle reads the alerts consistently. On every fifth minute they are compared with the open incidents of four partitions.
 const READ_UNITS_PER_CYCLE: f64 = 1.0;
 const READ_UNITS_PER_COMPARISON: f64 = 4.0 * 0.5;
-const COMPARISON_SECONDS: u32 = 300;
+pub(super) const COMPARISON_SECONDS: u32 = 300;
 
 /// Of an incident from its first alert to its end, assumed: heads, journal, effects and their claims, in transactions.
 const READ_UNITS_PER_INCIDENT: f64 = 500.0;
@@ -201,8 +201,8 @@ fn metrics(
             "CloudWatch",
             "series that the cycles read",
             "cloudwatch_get_metric_data",
-            series * month.cycles,
-            format!("{series} series, {cycles} cycles"),
+            reads.iter().map(|read| reading::times(catalogue, read)).sum(),
+            format!("{series} series; of {cycles} cycles those in which there can be something new"),
         ),
         line(
             "CloudWatch",

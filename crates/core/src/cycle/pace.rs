@@ -1,0 +1,79 @@
+//! Which rules a cycle evaluates: those of which there can be something new. Each series that is read is paid for.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::newest_period;
+use crate::catalogue::{Catalogue, Rule};
+
+/// What was evaluated, and up to which period. A process keeps it in memory: one that begins knows nothing, and so
+/// evaluates everything.
+#[derive(Clone, Debug, Default)]
+pub struct Pace {
+    done: BTreeMap<String, Timestamp>,
+}
+
+impl Pace {
+    /// Whether a rule has a period that is complete and was not yet when it was last evaluated. One whose periods are no
+    /// longer than a cycle always has.
+    pub fn is_due(&self, catalogue: &Catalogue, rule: &Rule, now: Timestamp) -> bool {
+        newest_long_period(catalogue, rule, now).is_none_or(|newest| self.done.get(&rule.name) != Some(&newest))
+    }
+
+    /// Notes that a rule was evaluated, and that nothing of it has to be tried again.
+    pub fn note(&mut self, catalogue: &Catalogue, rule: &Rule, now: Timestamp) {
+        if let Some(newest) = newest_long_period(catalogue, rule, now) {
+            self.done.insert(rule.name.clone(), newest);
+        }
+    }
+}
+
+/// Start of the newest complete period of a rule whose periods are longer than a cycle.
+fn newest_long_period(catalogue: &Catalogue, rule: &Rule, now: Timestamp) -> Option<Timestamp> {
+    let metric = catalogue.metrics.get(&rule.metric)?;
+    (metric.period_seconds > catalogue.cycle_seconds).then(|| newest_period(catalogue, metric, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example_catalogue::catalogue;
+
+    #[track_caller]
+    fn check(rule: &str, period_seconds: u32, evaluated_at: &str, cases: &[(&str, bool)]) {
+        let mut catalogue = catalogue();
+        catalogue.cycle_seconds = 60;
+        catalogue.ingestion_delay_seconds = 60;
+        let rule = catalogue.rules[rule].clone();
+        catalogue.metrics.get_mut(&rule.metric).unwrap().period_seconds = period_seconds;
+        let mut pace = Pace::default();
+        let evaluated_at = evaluated_at.parse().unwrap();
+        assert!(pace.is_due(&catalogue, &rule, evaluated_at), "nothing is known of it");
+        pace.note(&catalogue, &rule, evaluated_at);
+        for (at, expected) in cases {
+            assert_eq!(pace.is_due(&catalogue, &rule, at.parse().unwrap()), *expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn an_hour_is_evaluated_when_it_is_complete_and_its_data_is_there() {
+        check(
+            "revenue",
+            3600,
+            "2026-11-23T12:01:00Z",
+            &[
+                ("2026-11-23T12:02:00Z", false),
+                ("2026-11-23T13:00:59Z", false),
+                ("2026-11-23T13:01:00Z", true),
+                // A clock that went back shows another hour.
+                ("2026-11-23T12:00:30Z", true),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_no_longer_than_a_cycle_is_evaluated_each_time() {
+        check("revenue", 60, "2026-11-23T12:01:00Z", &[("2026-11-23T12:01:01Z", true), ("2026-11-23T12:02:00Z", true)]);
+    }
+}
