@@ -157,7 +157,7 @@ check "monitoring may not write incidents" may_not "$role" dynamodb:PutItem "arn
 role=$service-incident-response-role$suffix
 check "incident-response may not publish what it listens to" may_not "$role" sns:Publish "arn:$partition:sns:$region:$account:$service-alerts$suffix"
 
-check "the cycle's metrics come out of its log" has_datapoints "${NAMESPACE:-AI-Nutritionist}/Monitoring" Cycles
+check "the cycle's metrics come out of its log" has_datapoints "${NAMESPACE:-AI-Nutritionist}/Monitoring$suffix" Cycles
 check "no alert is among the dead letters" is_empty "$service-incident-events-dlq$suffix"
 check "the watcher's topic has subscribers, all confirmed" is_confirmed "arn:$partition:sns:$region:$account:$service-watcher$suffix"
 if [[ $has_interactions ]]; then

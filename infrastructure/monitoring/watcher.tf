@@ -10,7 +10,7 @@ locals {
     {
       heartbeat = {
         description = "The monitoring function has not finished a cycle for ten minutes: nothing is measured, and nobody is called."
-        namespace   = "${local.namespace}/Monitoring"
+        namespace   = "${local.namespace}/Monitoring${local.suffix}"
         metric      = "Cycles"
         dimensions  = {}
         statistic   = "Sum"

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::channel::{Channels, DeliveryErrorKind};
 use crate::health::emf;
-use crate::monitoring::namespace;
+use crate::monitoring::namespace_of_suite;
 use crate::outside::Outside;
 use crate::store::{Store, StoreError};
 
@@ -348,17 +348,17 @@ fn is_quiet(channel: &Channel) -> bool {
 
 /// Prints the figures as Embedded Metric Format on standard output: of all items, of each team and of each priority.
 #[expect(clippy::print_stdout, reason = "Embedded Metric Format is written to standard output")]
-pub fn print_figures(catalogue: &Catalogue, response: &Response, at: Timestamp) {
+pub fn print_figures(catalogue: &Catalogue, environment: &str, response: &Response, at: Timestamp) {
     if !response.publishes {
         return;
     }
-    for document in metrics(catalogue, &response.figures, at) {
+    for document in metrics(catalogue, environment, &response.figures, at) {
         println!("{document}");
     }
 }
 
-fn metrics(catalogue: &Catalogue, figures: &Figures, at: Timestamp) -> Vec<Value> {
-    let namespace = format!("{}/Monitoring", namespace(catalogue));
+fn metrics(catalogue: &Catalogue, environment: &str, figures: &Figures, at: Timestamp) -> Vec<Value> {
+    let namespace = namespace_of_suite(catalogue, environment);
     let count = |number: u32| f64::from(number);
     let missing = f64::NAN;
     let all = &figures.all;

@@ -16,7 +16,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use crate::health::emf;
-use crate::monitoring::namespace;
+use crate::monitoring::namespace_of_suite;
 use crate::secrets::Secrets;
 pub use invoke::IncidentResponse;
 use signature::{SigningSecret, Verdict};
@@ -211,6 +211,7 @@ impl Answer {
 
 /// Counts an answer, as Embedded Metric Format on standard output.
 #[expect(clippy::print_stdout, reason = "Embedded Metric Format is written to standard output")]
-pub fn print_count(catalogue: &Catalogue, answer: Answer, at: Timestamp) {
-    println!("{}", emf(&format!("{}/Monitoring", namespace(catalogue)), &[], &[(answer.metric(), "Count", 1.0)], at));
+pub fn print_count(catalogue: &Catalogue, environment: &str, answer: Answer, at: Timestamp) {
+    let namespace = namespace_of_suite(catalogue, environment);
+    println!("{}", emf(&namespace, &[], &[(answer.metric(), "Count", 1.0)], at));
 }

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use monitoring_core::alert::incoming::canary;
 use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeState, step_because};
-use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule};
+use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule, environment_suffix};
 use monitoring_core::cycle::{self, Evaluated, Pace, Watches, Windows};
 use monitoring_core::metric::Unit;
 use monitoring_core::rule::{Outcome, Verdict};
@@ -272,14 +272,14 @@ impl<O: Outside> Monitor<O> {
 /// Prints the cycle's health as Embedded Metric Format on standard output, and the newest value of each computed metric
 /// under the namespace of its category, so that alarms, dashboards and `get-metric-statistics` find them.
 #[expect(clippy::print_stdout, reason = "Embedded Metric Format is written to standard output")]
-pub fn print_health(catalogue: &Catalogue, report: &Report) {
+pub fn print_health(catalogue: &Catalogue, environment: &str, report: &Report) {
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
     let metrics = [
         ("Cycles", "Count", 1.0),
         ("AlertsFiring", "Count", count(report.firing)),
         ("Failures", "Count", count(report.failures.len())),
     ];
-    let mut health = emf(&format!("{}/Monitoring", namespace(catalogue)), &[], &metrics, report.at);
+    let mut health = emf(&namespace_of_suite(catalogue, environment), &[], &metrics, report.at);
     // Nothing is drawn of these and no alarm is on them: a metric of each would cost thirty cents a month.
     let told = json!({
         "Series": report.series,
@@ -306,6 +306,12 @@ pub fn print_health(catalogue: &Catalogue, report: &Report) {
 /// `AI Nutritionist` to `AI-Nutritionist`.
 pub(crate) fn namespace(catalogue: &Catalogue) -> String {
     catalogue.title.replace(' ', "-")
+}
+
+/// Of what the suite says of itself: `AI-Nutritionist/Monitoring`, and `AI-Nutritionist/Monitoring-staging` beside it in the
+/// same account, whose heartbeat must not stand in for the other's.
+pub(crate) fn namespace_of_suite(catalogue: &Catalogue, environment: &str) -> String {
+    format!("{}/Monitoring{}", namespace(catalogue), environment_suffix(environment))
 }
 
 /// Whether a verdict is a measured OK, the only thing that resolves.

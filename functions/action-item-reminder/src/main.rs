@@ -28,7 +28,7 @@ async fn main() -> Result<(), Error> {
             Reminder::new(function.store(), function.channels(), function.aws(arn), function.catalogue.clone())
         });
         let response = Box::pin(reminder.handle(&event.payload, now)).await?;
-        print_figures(&function.catalogue, &response, now);
+        print_figures(&function.catalogue, &function.environment, &response, now);
         Ok(serde_json::to_value(response)?)
     }))
     .await

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Error> {
         });
         let answer = Box::pin(responder.handle(&event.payload, now)).await;
         if let Ok(Response { overview: Some(overview), .. }) = &answer {
-            print_overview(&function.catalogue, overview, now);
+            print_overview(&function.catalogue, &function.environment, overview, now);
         }
         // After the event, which must not wait for this; with one time, so that it is said once by this process.
         if let Some(change) = function.catalogue_alert(started_at)

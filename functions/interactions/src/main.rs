@@ -20,7 +20,7 @@ async fn main() -> Result<(), Error> {
         }
         let invoke = |command| incident_response.invoke(command);
         let answer = Box::pin(interactions.handle_event(&event.payload, now, invoke)).await;
-        print_count(&function.catalogue, answer, now);
+        print_count(&function.catalogue, &function.environment, answer, now);
         Ok(answer.response())
     }))
     .await

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Error> {
             )
         });
         let report = Box::pin(monitor.cycle(now)).await;
-        print_health(&function.catalogue, &report);
+        print_health(&function.catalogue, &function.environment, &report);
         if let Some(change) = function.catalogue_alert(now) {
             monitor.publish(&change).await?;
         }

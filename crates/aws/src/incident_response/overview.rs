@@ -8,7 +8,7 @@ use monitoring_core::incident::Incident;
 use serde::Serialize;
 
 use crate::health::emf;
-use crate::monitoring::namespace;
+use crate::monitoring::namespace_of_suite;
 
 /// The most lines of a tick: a storm must not make the logs dear.
 const MAX_LINES: usize = 100;
@@ -70,9 +70,10 @@ fn firing(incident: &Incident) -> impl Iterator<Item = Firing> {
 
 /// Prints the overview on standard output: `OpenIncidents` as Embedded Metric Format, and a line for each alert that fires.
 #[expect(clippy::print_stdout, reason = "Embedded Metric Format is written to standard output")]
-pub fn print_overview(catalogue: &Catalogue, overview: &Overview, at: Timestamp) {
+pub fn print_overview(catalogue: &Catalogue, environment: &str, overview: &Overview, at: Timestamp) {
     let open = f64::from(u32::try_from(overview.open).unwrap_or(u32::MAX));
-    println!("{}", emf(&format!("{}/Monitoring", namespace(catalogue)), &[], &[("OpenIncidents", "Count", open)], at));
+    let namespace = namespace_of_suite(catalogue, environment);
+    println!("{}", emf(&namespace, &[], &[("OpenIncidents", "Count", open)], at));
     for firing in &overview.firing {
         if let Ok(line) = serde_json::to_string(firing) {
             println!("{line}");
@@ -83,6 +84,16 @@ pub fn print_overview(catalogue: &Catalogue, overview: &Overview, at: Timestamp)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_environment_of_an_account_tells_of_itself_alone() {
+        let catalogue = Catalogue::from_json(include_bytes!("../../../../monitoring.resolved.json")).unwrap();
+        for (environment, expected) in
+            [("production", "AI-Nutritionist/Monitoring"), ("staging", "AI-Nutritionist/Monitoring-staging")]
+        {
+            assert_eq!(namespace_of_suite(&catalogue, environment), expected);
+        }
+    }
 
     #[test]
     fn a_line_is_what_the_dashboards_look_for() {

@@ -38,6 +38,11 @@ async fn terraform_deploys_by_one_command_and_only_what_is_ready_serves() {
     assert!(succeeded && said.contains("No changes."), "{said}");
     assert!(!said.contains("put-parameter"), "{said}");
 
+    // Another environment beside it would have names of its own for all that it makes.
+    let (succeeded, said) = suite.terraform().script(&zips, &["--environment", "staging", "--plan-only"]);
+    assert!(succeeded && said.contains("ai-nutritionist-incident-response-staging"), "{said}");
+    assert_eq!(names_without(&said, "-staging"), [""; 0], "{said}");
+
     // A version that cannot read its catalogue is made and tried, and does not serve.
     let broken = suite.aws.folder().join("broken");
     break_catalogue(&zips, &broken);
@@ -54,6 +59,14 @@ async fn terraform_deploys_by_one_command_and_only_what_is_ready_serves() {
     let (succeeded, said) = suite.terraform().script(&zips, &["--destroy"]);
     assert!(succeeded, "{said}");
     suite.nothing_is_left();
+}
+
+/// The names in a plan, of what can be there once in an account, that lack the environment.
+fn names_without<'a>(plan: &'a str, suffix: &str) -> Vec<&'a str> {
+    let set = plan.lines().filter_map(|line| line.trim_start().strip_prefix("+ ")?.split_once('='));
+    let names =
+        set.filter(|(key, _)| key.trim_end().ends_with("name")).map(|(_, value)| value.trim().trim_matches('"'));
+    names.filter(|name| name.to_lowercase().starts_with("ai-nutritionist") && !name.contains(suffix)).collect()
 }
 
 fn serving(suite: &Deployment) -> String {

@@ -42,7 +42,7 @@ fn content(content: &Content, catalogue: &Catalogue) -> (&'static str, Value) {
 
 /// What the minute tick of incident-response and the monitoring cycle publish of themselves.
 fn numbers(catalogue: &Catalogue) -> Value {
-    let namespace = format!("{}/Monitoring", catalogue.title.replace(' ', "-"));
+    let namespace = format!("{}/Monitoring${{suffix}}", catalogue.title.replace(' ', "-"));
     json!({
         "title": "Open incidents",
         "region": "${region}",
