@@ -44,3 +44,21 @@ async fn a_cycle_costs_the_same_for_5_and_for_500_metrics_but_for_what_changed()
         assert_eq!(requests_of_a_cycle(&world).await, ["Query"], "{series} series, still wrong");
     }
 }
+
+/// What `monitorctl cost` assumes of the calls of cycles and ticks: in a quiet hour 60 cycles read the alerts, 12 of them list
+/// the open incidents in four parts to compare, and 60 ticks look for due incidents, due messages and open incidents, in four
+/// parts each. Nothing is written, and nothing is published but the canary of each cycle.
+#[tokio::test]
+async fn a_quiet_hour_makes_the_calls_that_the_bill_counts() {
+    let catalogue = catalogue_of(shipped().unwrap(), 5);
+    let world = World::with(Options { catalogue, ..Options::default() }).await;
+    world.outside.reads("LambdaThrottles", 0.0);
+    for number in 1..=3 {
+        world.outside.reads(&format!("LambdaThrottles{{FunctionName=f{number:03}}}"), 0.0);
+    }
+    world.fast_forward(60.minutes()).await;
+    let operations: Vec<String> = world.dynamodb.seen().into_iter().map(|request| request.operation).collect();
+    let queries = operations.iter().filter(|operation| *operation == "Query").count();
+    assert_eq!(queries, 60 + 12 * 4 + 60 * 3 * 4);
+    assert_eq!(operations.len(), queries, "{operations:?}");
+}
