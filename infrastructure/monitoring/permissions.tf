@@ -54,7 +54,7 @@ locals {
 
   # Functions that others ask: by the alias by which they were called themselves, or without one when called by hand.
   invocable = {
-    for function in ["incident-response", "post-mortem"] : function => [
+    for function in ["comprehensive-monitoring", "incident-response", "post-mortem"] : function => [
       for qualifier in ["", ":live"] :
       "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${local.service}-${function}${local.suffix}${qualifier}"
     ]
@@ -121,6 +121,12 @@ locals {
         resources = [for topic in local.event_topics : local.topic_arn[topic]]
         condition = null
       },
+      {
+        sid       = "Answers"
+        actions   = ["lambda:InvokeFunction"]
+        resources = local.invocable["incident-response"]
+        condition = null
+      },
     ] : statement if statement != null]
 
     incident-response = [for statement in [
@@ -181,6 +187,12 @@ locals {
         sid       = "PostMortems"
         actions   = ["lambda:InvokeFunction"]
         resources = local.invocable["post-mortem"]
+        condition = null
+      },
+      {
+        sid       = "Investigations"
+        actions   = ["lambda:InvokeFunction"]
+        resources = local.invocable["comprehensive-monitoring"]
         condition = null
       },
       local.sends_sms ? {

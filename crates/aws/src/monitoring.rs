@@ -1,5 +1,6 @@
 //! The monitoring handler: collect, compute, evaluate, store what changed, publish it, and compare with what is open.
 
+mod investigation;
 mod reconcile;
 mod watches;
 
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use crate::health::emf;
 use crate::outside::{Outside, Publication, PublishError, SeriesRequest};
 use crate::store::Store;
+pub use investigation::{InvestigateError, is_asked};
 
 /// How many alerts are written and published at the same time.
 const CONCURRENCY: usize = 8;

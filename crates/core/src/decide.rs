@@ -6,6 +6,7 @@ mod actions;
 mod alerts;
 mod commands;
 mod holds;
+mod investigation;
 mod notices;
 mod pages;
 mod post_mortem;
@@ -20,6 +21,7 @@ use crate::action::{Ledger, Look, Phase, PlannedCall};
 use crate::alert::{AlertChange, GroupKey, bounded, fnv1a, given};
 use crate::catalogue::{Catalogue, environment_suffix};
 use crate::incident::{Entry, Fact, Incident, IncidentId, SlackThread, Status};
+use crate::investigation::{Investigation, Question};
 use crate::message::{Notice, NoticeKind};
 
 pub use actions::{Looked, Obstacle, Ran, needs_ledger};
@@ -55,6 +57,8 @@ pub enum Event {
     Ran(Ran),
     /// The post-mortem function has written a document.
     PostMortemWritten(PostMortemWritten),
+    /// The monitoring function has investigated the incident.
+    Investigated(Investigation),
 }
 
 impl Event {
@@ -189,6 +193,11 @@ pub enum EffectKind {
     },
     /// Have the post-mortem function write a document.
     WritePostMortem {},
+    /// Have the monitoring function find out what lies behind the incident.
+    Investigate {
+        /// What is to be found out.
+        question: Question,
+    },
 }
 
 impl Effect {
@@ -206,7 +215,10 @@ impl Effect {
     pub fn notice(&self) -> Option<(&str, &Notice)> {
         match &self.kind {
             EffectKind::Notify { channel, notice } => Some((channel, notice)),
-            EffectKind::Look { .. } | EffectKind::RunActions { .. } | EffectKind::WritePostMortem {} => None,
+            EffectKind::Look { .. }
+            | EffectKind::RunActions { .. }
+            | EffectKind::WritePostMortem {}
+            | EffectKind::Investigate { .. } => None,
         }
     }
 
@@ -214,6 +226,9 @@ impl Effect {
     pub fn request(&self, incident: &IncidentId) -> Option<(&'static str, Value)> {
         match &self.kind {
             EffectKind::WritePostMortem {} => Some(("post-mortem", json!({ "incident_id": incident }))),
+            EffectKind::Investigate { question } => {
+                Some(("comprehensive-monitoring", json!({ "incident_id": incident, "investigate": question })))
+            }
             EffectKind::Notify { .. } | EffectKind::Look { .. } | EffectKind::RunActions { .. } => None,
         }
     }
@@ -225,6 +240,7 @@ impl Effect {
             // No channel's name has a slash.
             EffectKind::Look { run, .. } | EffectKind::RunActions { run, .. } => format!("action/{run}"),
             EffectKind::WritePostMortem {} => "function/post-mortem".to_owned(),
+            EffectKind::Investigate { .. } => "function/monitoring".to_owned(),
         }
     }
 
@@ -288,6 +304,7 @@ pub fn decide(policy: Policy<'_>, latest: Option<&Incident>, events: &[Event], n
         outcomes: Vec::new(),
         told: Vec::new(),
         first_page: None,
+        first_called: false,
         fired: false,
         paged: BTreeSet::new(),
         ledger: policy.around.ledger.clone(),
@@ -318,6 +335,8 @@ struct Deciding<'a> {
     told: Vec<String>,
     /// Why the first page is sent, until it is: once for all alerts that come together, at the worst severity.
     first_page: Option<String>,
+    /// Whether this decision is the first to call anybody for the incident.
+    first_called: bool,
     /// Whether an alert of the incident fired anew, so that what holds its page back may not fit any longer.
     fired: bool,
     /// The channels that this decision pages. A page says how things stand, so no update follows it.
@@ -344,12 +363,14 @@ impl Deciding<'_> {
             Event::Looked(looked) => self.looked(looked),
             Event::Ran(ran) => self.ran(ran),
             Event::PostMortemWritten(written) => self.post_mortem_written(written),
+            Event::Investigated(found) => self.investigated(found),
         }
     }
 
     fn finish(mut self) -> Decision {
         self.send_first_page();
         self.reconsider();
+        self.ask_for_investigation();
         let before = self.entries.len();
         self.attend_actions();
         if let Some(last) = self.outcomes.last_mut().filter(|_| self.entries.len() > before) {

@@ -169,6 +169,9 @@ pub struct Incident {
     /// Its post-mortem waits for somebody who approves it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// When what was found out about it came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub investigated_at: Option<Timestamp>,
     /// Where the incident's message is, for each Slack channel that gave a receipt.
     pub threads: BTreeMap<String, SlackThread>,
     /// Number of the next journal entry.
@@ -341,6 +344,7 @@ impl Incident {
             next_run: first(),
             post_mortem_at: None,
             review: None,
+            investigated_at: None,
             threads: BTreeMap::new(),
             next_entry: 1,
             next_effect: 1,
@@ -440,6 +444,7 @@ impl Incident {
             | Fact::PostMortemAsked {}
             | Fact::ReviewReminded {}
             | Fact::PostMortemApproved { .. } => self.reviewed(&entry.fact, entry.at),
+            Fact::Investigated { .. } => self.investigated_at = Some(entry.at),
             Fact::Delivered { channel, thread, .. } => {
                 if let Some(thread) = thread {
                     self.threads.insert(channel.clone(), thread.clone());

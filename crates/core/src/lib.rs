@@ -31,13 +31,15 @@ pub mod action;
 
 pub mod runbook;
 
+pub mod diagnosis;
+
+pub mod investigation;
+
 pub mod incident;
 
 pub mod decide;
 
 pub mod backtest;
-
-pub mod diagnosis;
 
 pub mod post_mortem;
 

@@ -1,4 +1,4 @@
-//! The monitoring function: one cycle for each scheduled event, or for `{}` by hand.
+//! The monitoring function: one cycle for each scheduled event, or for `{}` by hand; and an investigation when incident-response asks for it.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use monitoring_aws::collect::Aws;
 use monitoring_aws::function::{Function, start_logs};
-use monitoring_aws::monitoring::{Engines, Monitor, print_health};
+use monitoring_aws::monitoring::{Engines, Monitor, is_asked, print_health};
 use monitoring_aws::self_test;
 use serde_json::Value;
 
@@ -32,6 +32,9 @@ async fn main() -> Result<(), Error> {
                 function.environment.clone(),
             )
         });
+        if is_asked(&event.payload) {
+            return Ok(serde_json::to_value(Box::pin(monitor.investigate(&event.payload, now)).await?)?);
+        }
         let report = Box::pin(monitor.cycle(now)).await;
         print_health(&function.catalogue, &function.environment, &report);
         if let Some(change) = function.catalogue_alert(now) {

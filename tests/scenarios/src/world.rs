@@ -15,7 +15,7 @@ use monitoring_aws::channel::{Channels, Endpoints};
 use monitoring_aws::http::{Http, Timeouts, stand_in_config};
 use monitoring_aws::incident_response::{HandleError, Responder, Response, Touched};
 use monitoring_aws::interactions::{Answer, Interactions, Request};
-use monitoring_aws::monitoring::{Engines, Monitor, Report};
+use monitoring_aws::monitoring::{Engines, InvestigateError, Monitor, Report};
 use monitoring_aws::post_mortem::{WriteError, Writer};
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_aws::store::{JournalItem, Store};
@@ -23,6 +23,7 @@ use monitoring_core::alert::{AlertChange, ChangeState, GroupKey};
 use monitoring_core::catalogue::Catalogue;
 use monitoring_core::decide::unrecorded_prefix;
 use monitoring_core::incident::{Fact, Incident, IncidentId};
+use monitoring_core::investigation::Investigation;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -336,6 +337,9 @@ impl World {
                         // One that dies is tried again, too.
                         "post-mortem" => matches!(self.unless_crashed(self.post_mortem(&event)).await, Some(Ok(_))),
                         "incident-response" => matches!(self.send(event.clone()).await, Invocation::Answered(_)),
+                        "comprehensive-monitoring" => {
+                            matches!(self.unless_crashed(self.investigate(&event)).await, Some(Ok(_)))
+                        }
                         other => panic!("there is no function {other}"),
                     };
                     if done {
@@ -344,6 +348,15 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Has the monitoring function investigate an incident.
+    pub async fn investigate(&self, event: &Value) -> Result<Investigation, InvestigateError> {
+        let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
+        let monitor =
+            Monitor::new(store, self.outside.clone(), self.catalogue.clone(), self.engines, ENVIRONMENT.to_owned());
+        let investigated: Boxed<'_, _> = Box::pin(monitor.investigate(event, self.now()));
+        investigated.await
     }
 
     /// Gives an event to the post-mortem function.

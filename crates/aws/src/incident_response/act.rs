@@ -63,7 +63,7 @@ impl<'a> Expected<'a> {
         match kind {
             EffectKind::Look { run, look } => Some(Self::Look { run: *run, look }),
             EffectKind::RunActions { run, phase, calls } => Some(Self::Calls { run: *run, phase: *phase, calls }),
-            EffectKind::Notify { .. } | EffectKind::WritePostMortem {} => None,
+            EffectKind::Notify { .. } | EffectKind::WritePostMortem {} | EffectKind::Investigate { .. } => None,
         }
     }
 

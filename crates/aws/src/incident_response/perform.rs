@@ -110,7 +110,9 @@ impl<O: Outside> Responder<O> {
                 let acted: BoxFuture<'_, Attempted> = Box::pin(self.act(attempt));
                 acted.await
             }
-            EffectKind::Notify { .. } | EffectKind::WritePostMortem {} => self.deliver(attempt).await,
+            EffectKind::Notify { .. } | EffectKind::WritePostMortem {} | EffectKind::Investigate { .. } => {
+                self.deliver(attempt).await
+            }
         }))
     }
 

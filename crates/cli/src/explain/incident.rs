@@ -7,6 +7,8 @@ use monitoring_core::escalation;
 use monitoring_core::incident::{Entry, Fact, Incident, IncidentId};
 use monitoring_core::message::{NoticeKind, format_seconds};
 
+use crate::incidents::show::found_out;
+
 /// Everything that was decided until `at`, and how things stood then.
 pub(super) fn sentences(
     id: &IncidentId,
@@ -81,6 +83,9 @@ fn decided(entry: &Entry) -> Option<String> {
         | Fact::ReviewReminded {}
         | Fact::PostMortemApproved { .. }
         | Fact::Delivered { .. } => return None,
+        Fact::Investigated { found } => {
+            format!("It was investigated: {}", found_out(found, "\n                       "))
+        }
     })
 }
 

@@ -9,6 +9,7 @@ use monitoring_core::alert::ChangeState;
 use monitoring_core::catalogue::Runbook;
 use monitoring_core::decide::EffectKind;
 use monitoring_core::incident::{Fact, Incident};
+use monitoring_core::investigation::{Found, Investigation};
 use monitoring_core::message::{NoticeKind, format_seconds};
 use serde_json::{Value, json};
 
@@ -58,7 +59,9 @@ pub(super) fn text(incident: &Incident, journal: &[JournalItem], runbook: Option
     // Effects are timed to the millisecond.
     lines.sort_by_key(|(at, kind, number, _)| (at.as_millisecond(), *kind, *number));
     for (at, _, _, line) in lines {
-        let _ = writeln!(text, "  {}  {}", time(at), printable(&line));
+        // What is told on several lines was made of printable parts.
+        let line: Vec<String> = line.lines().map(printable).collect();
+        let _ = writeln!(text, "  {}  {}", time(at), line.join("\n"));
     }
     text
 }
@@ -94,6 +97,7 @@ fn line(item: &JournalItem) -> (Timestamp, u8, u32, String) {
                 EffectKind::Look { run, .. } => (format!("action {run}"), "look at the target".to_owned()),
                 EffectKind::RunActions { run, phase, .. } => (format!("action {run}"), calls(*phase).to_owned()),
                 EffectKind::WritePostMortem {} => (effect.lane(), "request for the post-mortem".to_owned()),
+                EffectKind::Investigate { .. } => (effect.lane(), "request for an investigation".to_owned()),
             };
             let tries = if *attempts > 1 { format!(" after {attempts} attempts") } else { String::new() };
             let said = result
@@ -146,6 +150,7 @@ fn what(fact: &Fact) -> &'static str {
         Fact::PostMortemWritten { .. } | Fact::PostMortemAsked {} => "post-mortem",
         Fact::ReviewReminded {} => "reminded",
         Fact::PostMortemApproved { .. } => "approved",
+        Fact::Investigated { .. } => "investigated",
         Fact::Delivered { .. } => "delivered",
         Fact::DeliveryFailed { .. } => "failed",
         Fact::Action { .. } => "action",
@@ -165,6 +170,7 @@ fn detail(fact: &Fact, reason: &str) -> String {
             format!("level {level} by {channels} ({reason}); next step {}", time(*next_at))
         }
         Fact::Noted { by, text, .. } => format!("{by}: {text}"),
+        Fact::Investigated { found } => found_out(found, "\n      "),
         Fact::StatusChanged { to, .. } => format!("{to} ({reason})"),
         Fact::Acknowledged { by, .. } | Fact::Resolved { by } | Fact::Reopened { by } => format!("by {by} ({reason})"),
         Fact::DeliveryFailed { effect, channel } => format!("message {effect} by {channel} was given up ({reason})"),
@@ -184,6 +190,16 @@ fn detail(fact: &Fact, reason: &str) -> String {
         | Fact::PostMortemApproved { .. }
         | Fact::Delivered { .. } => reason.to_owned(),
     }
+}
+
+/// The headline, and each finding on a line of its own.
+pub(crate) fn found_out(found: &Investigation, indent: &str) -> String {
+    let line = |found: &Found| {
+        let at = found.at.map_or(String::new(), |at| format!("{} ", at.strftime("%H:%M")));
+        format!("{indent}{at}{}", printable(&found.line()))
+    };
+    let lines: String = found.findings.iter().map(line).collect();
+    format!("{}{lines}", printable(&found.headline))
 }
 
 fn time(at: Timestamp) -> String {

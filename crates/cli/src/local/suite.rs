@@ -240,6 +240,9 @@ impl Suite {
                     }
                     Err(error) => Some(causes(&error)),
                 },
+                "comprehensive-monitoring" => {
+                    self.monitor.investigate(&event, now).await.err().map(|error| causes(&error))
+                }
                 other => Some(format!("there is no function {other} here")),
             };
             if let Some(reason) = failed {

@@ -127,17 +127,21 @@ pub fn parse(event: &Value, context: Context<'_>) -> Incoming {
     Incoming::Records { from_queue: false, records: vec![Record::alone(change, note)] }
 }
 
-/// `{"incident_id": "INC-...", "post_mortem_written": {"action_items": 3, "reviewers": ["Platform Engineering"]}}`.
+/// `{"incident_id": "INC-...", "post_mortem_written": {"action_items": 3, "reviewers": ["Platform Engineering"]}}`, or
+/// `{"incident_id": "INC-...", "investigated": {"headline": "..."}}`.
 fn answer(event: &Value) -> Option<Result<Incoming, String>> {
-    let written = event.get("post_mortem_written")?;
+    let answers = ["post_mortem_written", "investigated"];
+    let (name, answer) = answers.into_iter().find_map(|name| Some((name, event.get(name)?)))?;
     let incident = match command::incident(event) {
         Ok(incident) => incident,
         Err(error) => return Some(Err(error)),
     };
-    let written = serde_json::from_value(written.clone());
-    let event = written.map(|written| Box::new(Event::PostMortemWritten(written)));
-    let read = event.map(|event| Incoming::Answer { incident, event });
-    Some(read.map_err(|error| format!("post_mortem_written cannot be read: {error}")))
+    let event = match name {
+        "investigated" => serde_json::from_value(answer.clone()).map(Event::Investigated),
+        _ => serde_json::from_value(answer.clone()).map(Event::PostMortemWritten),
+    };
+    let read = event.map(|event| Incoming::Answer { incident, event: Box::new(event) });
+    Some(read.map_err(|error| format!("{name} cannot be read: {error}")))
 }
 
 fn parse_record(record: &Value, context: Context<'_>) -> Record {

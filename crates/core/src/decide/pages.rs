@@ -130,6 +130,7 @@ impl Deciding<'_> {
         let own = own.iter().filter(|channel| !level.channels.contains(channel));
         let channels: Vec<String> = level.channels.iter().chain(own).filter(wanted).cloned().collect();
         let mut position = incident.escalation.clone();
+        self.first_called |= position.level == 0;
         (position.level, position.round, position.started_at) = (page.level, page.round, page.started_at);
         let next_at = escalation::next(&policy, &position).due_at;
         let effects =

@@ -1,5 +1,6 @@
 mod actions;
 mod holds;
+mod investigation;
 mod post_mortem;
 mod properties;
 mod stories;
@@ -55,7 +56,7 @@ fn in_short(effect: &Effect) -> String {
         EffectKind::Notify { channel, notice } => (channel, notice),
         EffectKind::Look { run, .. } => return format!("look {run}"),
         EffectKind::RunActions { run, phase, .. } => return format!("{phase:?} {run}").to_lowercase(),
-        EffectKind::WritePostMortem {} => return effect.lane(),
+        EffectKind::WritePostMortem {} | EffectKind::Investigate { .. } => return effect.lane(),
     };
     let kind = match &notice.kind {
         NoticeKind::Page { level, round, .. } => format!("page {level}.{round}"),
@@ -69,9 +70,9 @@ fn in_short(effect: &Effect) -> String {
     format!("{channel} {kind} {keys}")
 }
 
-/// What a post-mortem's own stories look at.
-fn asks_for_a_document(effect: &Effect) -> bool {
-    matches!(effect.kind, EffectKind::WritePostMortem {})
+/// What a post-mortem's and an investigation's own stories look at.
+fn asks_a_function(effect: &Effect) -> bool {
+    matches!(effect.kind, EffectKind::WritePostMortem {} | EffectKind::Investigate { .. })
 }
 
 impl Story {
@@ -97,7 +98,7 @@ impl Story {
             self.effects.clear();
         }
         self.incident = decision.incident;
-        self.said = decision.effects.iter().filter(|effect| !asks_for_a_document(effect)).map(in_short).collect();
+        self.said = decision.effects.iter().filter(|effect| !asks_a_function(effect)).map(in_short).collect();
         self.journal.extend(decision.entries);
         self.effects.extend(decision.effects);
         self.outcomes = decision.outcomes;

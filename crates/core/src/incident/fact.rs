@@ -7,6 +7,7 @@ use super::{Earlier, Hold, Member, SlackThread, Status};
 use crate::action::Step;
 use crate::alert::{AlertKey, GroupKey};
 use crate::catalogue::Severity;
+use crate::investigation::Investigation;
 
 /// A page that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +152,11 @@ pub enum Fact {
     PostMortemApproved {
         /// Who.
         by: String,
+    },
+    /// It was investigated.
+    Investigated {
+        /// What came of it.
+        found: Box<Investigation>,
     },
     /// A message was accepted by its receiver.
     Delivered {

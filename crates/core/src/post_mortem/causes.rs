@@ -4,6 +4,7 @@ use super::course::{Course, said, seconds_between};
 use super::{Source, Statement};
 use crate::alert::bounded;
 use crate::incident::{Fact, RECOVERY, Status};
+use crate::investigation::Kind;
 use crate::message::{date_and_time, format_seconds};
 
 /// The most notes that are quoted, and the most alerts whose order is told.
@@ -22,6 +23,7 @@ pub(super) fn statements(course: &Course<'_>) -> Vec<Statement> {
             ),
         ));
     }
+    statements.extend(investigated(course));
     statements.extend(order_of_alerts(course));
     statements.extend(notes(course));
     statements
@@ -45,6 +47,16 @@ fn told(course: &Course<'_>) -> Vec<Statement> {
         Some(Statement::known(text, [Source::Journal(entry.number)]))
     });
     told.collect()
+}
+
+/// What the suite itself found when people were called. It ranks, and nobody has confirmed it: so it is no root cause.
+fn investigated(course: &Course<'_>) -> Option<Statement> {
+    let entry = course.all(|fact| matches!(fact, Fact::Investigated { .. })).into_iter().next()?;
+    let Fact::Investigated { found } = &entry.fact else { return None };
+    let causes = found.findings.iter().filter(|found| found.kind == Kind::Cause);
+    let causes: String = causes.map(|cause| format!(" {}.", bounded(&cause.line(), 300))).collect();
+    let text = format!("The suite looked at its metrics when people were called: {}.{causes}", found.headline);
+    Some(Statement::known(text, [Source::Journal(entry.number)]))
 }
 
 /// What fired first is nearer to the cause than what followed.

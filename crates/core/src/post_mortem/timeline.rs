@@ -88,6 +88,7 @@ fn of_entry(entry: &Entry) -> Option<(Timestamp, Origin, String)> {
         Fact::Acknowledged { by, .. } => person(with_words(format!("{by} acknowledged"), by)),
         Fact::WentStale { .. } => suite(format!("The acknowledgement is not relied on any longer: {reason}.")),
         Fact::StatusChanged { to, by, .. } => person(with_words(format!("{by} set the status to {to}"), by)),
+        Fact::Investigated { found } => suite(format!("Investigated: {}.", found.headline)),
         Fact::Noted { by, text, .. } => person(format!("{by} noted: {text}")),
         Fact::Resolved { by } if by == RECOVERY => suite(format!("Resolved: {reason}.")),
         Fact::Resolved { by } => person(with_words(format!("{by} resolved it"), by)),

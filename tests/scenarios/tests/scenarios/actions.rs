@@ -203,7 +203,7 @@ async fn a_kill_switch_that_is_set_between_plan_and_call_stops_it() {
     assert_eq!(runs(&world, &id).await, ["1 Ended { end: Stopped }"]);
     assert_eq!((state(&world), changes(&world)), (Value::Null, vec![]));
     let effects = world.effects(&id).await;
-    assert!(world.said(&id, 4).await.contains("stopped by ana: it does harm"), "{effects:?}");
+    assert!(world.said(&id, 5).await.contains("stopped by ana: it does harm"), "{effects:?}");
 }
 
 #[tokio::test]
@@ -557,7 +557,7 @@ async fn a_target_that_is_gone_ends_it() {
     world.targets.change(|account| account.functions.clear()).unwrap();
     let id = slow(&world).await;
     assert_eq!(runs(&world, &id).await, ["1 Ended { end: Failed }"]);
-    assert!(world.said(&id, 3).await.contains("ResourceNotFoundException"), "{}", world.said(&id, 3).await);
+    assert!(world.said(&id, 4).await.contains("ResourceNotFoundException"), "{}", world.said(&id, 4).await);
 }
 
 #[tokio::test]

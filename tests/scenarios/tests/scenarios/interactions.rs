@@ -142,8 +142,8 @@ async fn what_changed_nothing_cannot_be_sent_again_when_it_would() {
     let touched = world.interact(&overheard).await.1.unwrap().answered().incidents.remove(0);
     assert_eq!((touched.changed, touched.reasons), (false, vec!["this was carried out already".to_owned()]));
     assert_eq!(world.incident(&id).await.status, Status::Detected);
-    // The messages, and the request for the post-mortem.
-    let effects = world.effects(&id).await.len() + 1;
+    // The messages, and what was asked of functions: an investigation and a post-mortem.
+    let effects = world.effects(&id).await.len() + 2;
     assert_eq!(world.journal(&id).await.len(), world.facts(&id).await.len() + effects);
 }
 

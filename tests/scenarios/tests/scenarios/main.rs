@@ -12,6 +12,7 @@ mod deliveries;
 mod escalation;
 mod flood;
 mod interactions;
+mod investigations;
 mod noise;
 mod order;
 mod outages;

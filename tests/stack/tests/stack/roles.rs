@@ -19,7 +19,12 @@ fn roles() -> Vec<Role> {
     vec![
         Role {
             function: "monitoring",
-            allowed: vec![metric_data(), read_item("incidents"), publish("alerts")],
+            allowed: vec![
+                metric_data(),
+                read_item("incidents"),
+                publish("alerts"),
+                invoke("ai-nutritionist-incident-response:live"),
+            ],
             refused: vec![
                 put_item("incidents"),
                 delete_item("monitoring-alerts"),
@@ -28,7 +33,7 @@ fn roles() -> Vec<Role> {
                 publish("watcher"),
                 secret("slack-webhook-url"),
                 receive(),
-                invoke("ai-nutritionist-incident-response:live"),
+                invoke("ai-nutritionist-actions:live"),
                 ("iam", "list_roles", json!({})),
             ],
         },
@@ -40,6 +45,7 @@ fn roles() -> Vec<Role> {
                 publish("notify-email"),
                 invoke("ai-nutritionist-actions:live"),
                 invoke("ai-nutritionist-post-mortem:live"),
+                invoke("ai-nutritionist-comprehensive-monitoring:live"),
             ],
             refused: vec![
                 // Its own messages must not become incidents.
@@ -51,7 +57,6 @@ fn roles() -> Vec<Role> {
                 ("dynamodb", "scan", json!({"TableName": "ai-nutritionist-incidents"})),
                 put_item("monitoring-metrics"),
                 metric_data(),
-                invoke("ai-nutritionist-comprehensive-monitoring:live"),
                 // What changes anything is for actions alone.
                 put_parameter("circuit-breaker/model"),
             ],
