@@ -8,6 +8,9 @@ const MAGIC: [u8; 4] = *b"MADS";
 /// Version of the format. Any change of a structure, of its order or of the meaning of a number raises it.
 const VERSION: u8 = 1;
 
+/// No detector has counted farther: one that had would overflow soon, and was made up.
+const MOST: u64 = 1 << 53;
+
 /// Why a state cannot be used. The answer to each is to start afresh, and to say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateError {
@@ -55,6 +58,7 @@ impl Ledger {
 
     pub(super) fn whole(&mut self, value: &mut u64) {
         self.exchange(value, u64::to_le_bytes, u64::from_le_bytes);
+        self.refuse_if(*value > MOST);
     }
 
     pub(super) fn signed(&mut self, value: &mut i64) {
@@ -138,4 +142,28 @@ pub(super) fn read(bytes: &[u8], kept: &mut impl Kept) -> Result<(), StateError>
 /// FNV-1a, 64 bits (Fowler, Noll, Vo: draft-eastlake-fnv).
 fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Count(u64);
+
+    impl Kept for Count {
+        fn keep(&mut self, ledger: &mut Ledger) {
+            ledger.whole(&mut self.0);
+        }
+    }
+
+    #[test]
+    fn a_count_that_would_overflow_is_refused_although_the_checksum_fits() {
+        let again = |count| {
+            let mut kept = Count(0);
+            read(&write(&mut Count(count)), &mut kept).map(|()| kept.0)
+        };
+        assert_eq!(again(1 << 53), Ok(1 << 53));
+        assert_eq!(again((1 << 53) + 1), Err(StateError::Damaged));
+        assert_eq!(again(u64::MAX), Err(StateError::Damaged));
+    }
 }
