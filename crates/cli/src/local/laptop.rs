@@ -72,6 +72,8 @@ struct Queue {
 struct Message {
     id: String,
     body: String,
+    /// When it was sent.
+    sent_at: Timestamp,
     receives: u32,
 }
 
@@ -96,6 +98,8 @@ impl Laptop {
     /// [`Laptop::settle`] says which failed.
     pub fn receive(&self) -> Option<Batch> {
         let mut queue = self.queue();
+        // What is sent at one moment is sent side by side, in any order; a simulation is to give the same result each time.
+        queue.messages.make_contiguous().sort_by(|a, b| (a.sent_at, &a.body).cmp(&(b.sent_at, &b.body)));
         let count = BATCH.min(queue.messages.len());
         let mut messages: Vec<Message> = queue.messages.drain(..count).collect();
         if messages.is_empty() {
@@ -230,7 +234,8 @@ impl Outside for Laptop {
         });
         let mut queue = self.queue();
         queue.sent += 1;
-        let message = Message { id: format!("message-{}", queue.sent), body: envelope.to_string(), receives: 0 };
+        let id = format!("message-{}", queue.sent);
+        let message = Message { id, body: envelope.to_string(), sent_at: self.inner.story.now(), receives: 0 };
         queue.messages.push_back(message);
         Ok(())
     }
