@@ -407,7 +407,7 @@ mod tests {
             by_priority: [("high", counts)].into(),
         };
         let at = Timestamp::UNIX_EPOCH;
-        let documents = metrics(&catalogue, &figures, at);
+        let documents = metrics(&catalogue, "production", &figures, at);
         assert_eq!(documents.len(), 3);
         let all = &documents[0];
         assert_eq!(all["_aws"]["CloudWatchMetrics"][0]["Namespace"], "AI-Nutritionist/Monitoring");
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(parts.collect::<Vec<_>>(), expected);
 
         // What is not known is no metric.
-        let nothing = &metrics(&catalogue, &Figures::default(), at)[0];
+        let nothing = &metrics(&catalogue, "production", &Figures::default(), at)[0];
         assert_eq!((nothing.get("ActionItemsMedianAge"), &nothing["ActionItemsOpen"]), (None, &json!(0.0)));
     }
 }

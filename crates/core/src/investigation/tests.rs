@@ -42,7 +42,7 @@ fn texts(found: &Investigation, kind: Kind) -> Vec<&str> {
     found.findings.iter().filter(|found| found.kind == kind).map(|found| found.text.as_str()).collect()
 }
 
-/// ErrorRate is 1 % until 11:55 and 15 % since; what the business earns falls three minutes later; response times stay as they are.
+/// `ErrorRate` is 1 % until 11:55 and 15 % since; what the business earns falls three minutes later; response times stay as they are.
 const FAILING: [(&str, f64, f64, &str); 3] = [
     ("ErrorRate", 1.0, 15.0, "2026-11-23T11:55:00Z"),
     ("Revenue", 200.0, 20.0, "2026-11-23T11:56:00Z"),

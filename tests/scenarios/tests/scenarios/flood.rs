@@ -37,8 +37,8 @@ async fn a_thousand_times_the_same_alert_is_one_incident_and_one_page_a_channel(
     let incident = world.the_incident().await;
     assert_eq!(incident.alerts.len(), 1);
     assert_eq!(world.pages(), ["0:00 pagerduty SEV1", "0:00 slack SEV1"]);
-    // What repeats is not written down a thousand times: it opened, it fires, somebody was called.
-    assert_eq!(world.facts(&incident.id).await.len(), 3);
+    // What repeats is not written down a thousand times: it opened, it fires, somebody was called, it was investigated.
+    assert_eq!(world.facts(&incident.id).await.len(), 4);
 }
 
 #[tokio::test]
