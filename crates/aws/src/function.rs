@@ -154,9 +154,11 @@ fn topic_arn_prefix(function_arn: &str) -> String {
     format!("arn:{partition}:sns:{region}:{account}:")
 }
 
-/// `live` of `arn:aws:lambda:us-east-1:123456789012:function:name:live`.
+/// `live` of `arn:aws:lambda:us-east-1:123456789012:function:name:live`. By the alias `tick` only schedules call, of whose functions
+/// `live` serves the same version: the other functions have none, and a process keeps what its first invocation was called by.
 fn alias(function_arn: &str) -> Option<String> {
-    function_arn.split(':').nth(7).filter(|alias| !alias.is_empty()).map(str::to_owned)
+    let alias = function_arn.split(':').nth(7).filter(|alias| !alias.is_empty())?;
+    Some(if alias == "tick" { "live" } else { alias }.to_owned())
 }
 
 #[cfg(test)]
@@ -177,6 +179,7 @@ mod tests {
     fn a_function_calls_the_others_as_it_was_called() {
         for (function, expected) in [
             ("arn:aws:lambda:eu-west-1:123456789012:function:f:live", Some("live")),
+            ("arn:aws:lambda:eu-west-1:123456789012:function:f:tick", Some("live")),
             ("arn:aws:lambda:eu-west-1:123456789012:function:f", None),
             ("", None),
         ] {
