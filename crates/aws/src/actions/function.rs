@@ -14,7 +14,7 @@ use crate::collect::failure::Failure;
 /// The configuration of a function and its aliases. No value of a variable leaves here.
 pub(super) async fn look(client: &Client, name: &str) -> Result<Observed, CallFailure> {
     let (configuration, aliases) = futures_util::try_join!(configuration(client, name), aliases(client, name))?;
-    let mut variables = variables(&configuration);
+    let mut variables = variables(&configuration)?;
     let restarted = variables.remove(RESTARTED);
     Ok(Observed::Function {
         revision: configuration.revision_id.unwrap_or_default(),
@@ -37,9 +37,16 @@ async fn aliases(client: &Client, name: &str) -> Result<Vec<String>, CallFailure
     Ok(answer.aliases.unwrap_or_default().into_iter().filter_map(|alias| alias.name).collect())
 }
 
-fn variables(configuration: &GetFunctionConfigurationOutput) -> HashMap<String, String> {
-    let environment = configuration.environment.as_ref();
-    environment.and_then(|environment| environment.variables.clone()).unwrap_or_default()
+/// Its environment. Where Lambda cannot decrypt it, it answers with an error in place of the variables: to take that for none would have
+/// a restart remove them all.
+fn variables(configuration: &GetFunctionConfigurationOutput) -> Result<HashMap<String, String>, CallFailure> {
+    let Some(environment) = &configuration.environment else { return Ok(HashMap::new()) };
+    if let Some(error) = environment.error() {
+        let code = error.error_code().unwrap_or("no reason given");
+        let reason = format!("the variables of the function cannot be read: {code}");
+        return Err(CallFailure { reason, retryable: false, certain: true });
+    }
+    Ok(environment.variables.clone().unwrap_or_default())
 }
 
 /// For each variable enough of a hash to see that it is the same, and too little to learn what it is from guesses.
@@ -62,7 +69,7 @@ pub(super) struct Restart<'a> {
 /// Sets the variable of a restart, and every other to what it is.
 pub(super) async fn set_restarted(client: &Client, restart: &Restart<'_>) -> Result<(), CallFailure> {
     let configuration = configuration(client, restart.function).await?;
-    let mut variables = variables(&configuration);
+    let mut variables = variables(&configuration)?;
     variables.remove(RESTARTED);
     if hashed(&variables) != *restart.keep || configuration.revision_id.as_deref() != Some(restart.revision) {
         let reason = format!("{} was changed a moment ago", restart.function);
@@ -107,7 +114,18 @@ pub(super) async fn reserve(client: &Client, name: &str, reserved: u32) -> Resul
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_lambda::types::{EnvironmentError, EnvironmentResponse};
+
     use super::*;
+
+    #[test]
+    fn variables_that_cannot_be_decrypted_are_not_none() {
+        let refused = EnvironmentError::builder().error_code("AccessDeniedException").message("KMS").build();
+        let environment = EnvironmentResponse::builder().error(refused).build();
+        let configuration = GetFunctionConfigurationOutput::builder().environment(environment).build();
+        assert!(variables(&configuration).unwrap_err().reason.contains("AccessDeniedException"));
+        assert!(variables(&GetFunctionConfigurationOutput::builder().build()).unwrap().is_empty());
+    }
 
     #[test]
     fn a_hash_tells_values_apart_and_does_not_have_them() {
