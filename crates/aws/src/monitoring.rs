@@ -102,7 +102,7 @@ impl<O: Outside> Monitor<O> {
     pub async fn cycle(&self, now: Timestamp) -> Report {
         let mut report = Report { at: now, ..Report::default() };
         let rules = self.due(now);
-        let mut watches = self.take_watches(&rules, &mut report).await;
+        let (mut watches, untouched) = self.take_watches(&rules, &mut report).await;
         let (windows, alerts) = futures_util::join!(self.read(&rules, &watches, now), self.store.alerts());
         let (stored, (alerts, unreadable)) = match alerts {
             Ok(alerts) => (true, alerts),
@@ -121,6 +121,7 @@ impl<O: Outside> Monitor<O> {
         let mut known: BTreeMap<AlertKey, Alert> = alerts.into_iter().map(|alert| (alert.key.clone(), alert)).collect();
         let leftover: Vec<Alert> = known.values().filter(|alert| !alert.unpublished.is_empty()).cloned().collect();
         let evaluated = cycle::evaluate(&self.catalogue, &rules, &windows, &known, &mut watches, now);
+        watches.retain(|key, _| !untouched.contains(key));
         self.put_watches(watches, now, &mut report).await;
         report.evaluations = evaluated.len();
 
@@ -185,7 +186,9 @@ impl<O: Outside> Monitor<O> {
     /// of which there can be something new.
     fn due(&self, now: Timestamp) -> Vec<&Rule> {
         let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = |rule: &&Rule| reconcile::is_time(now) || pace.is_due(&self.catalogue, rule, now);
+        let is_due = |rule: &&Rule| {
+            reconcile::is_time(now, self.catalogue.cycle_seconds) || pace.is_due(&self.catalogue, rule, now)
+        };
         self.catalogue.rules.values().filter(|rule| self.evaluates(rule)).filter(is_due).collect()
     }
 

@@ -20,9 +20,10 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 /// Comparing is done on every fifth minute: a lost message is rare, and the price is a list of the open incidents.
 const EVERY_MINUTES: i64 = 5;
 
-/// Whether a cycle compares.
-pub(super) fn is_time(now: Timestamp) -> bool {
-    now.as_second().div_euclid(60) % EVERY_MINUTES == 0
+/// Whether a cycle compares: the first one of each five minutes, whichever minute that is for a slower pace.
+pub(super) fn is_time(now: Timestamp, cycle_seconds: u32) -> bool {
+    let cycle_minutes = i64::from(cycle_seconds).div_euclid(60).max(1);
+    now.as_second().div_euclid(60) % EVERY_MINUTES < cycle_minutes
 }
 
 impl<O: Outside> Monitor<O> {
@@ -33,7 +34,7 @@ impl<O: Outside> Monitor<O> {
         now: Timestamp,
         report: &mut Report,
     ) {
-        if !is_time(now) {
+        if !is_time(now, self.catalogue.cycle_seconds) {
             return;
         }
         let open = match self.store.open_incidents().await {

@@ -1,11 +1,13 @@
 //! What the detectors of anomaly rules have learnt: in memory while the function is warm, and in the metrics table, from where they go
 //! on after a cold start. The samples between come with the same request as the newest.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use monitoring_core::anomaly::Watch;
+use monitoring_core::alert::AlertKey;
+use monitoring_core::anomaly::{StateError, Watch};
 use monitoring_core::catalogue::Rule;
 use monitoring_core::cycle::{self, Watches};
 
@@ -13,8 +15,10 @@ use super::{CONCURRENCY, Monitor, Report};
 use crate::outside::Outside;
 
 impl<O: Outside> Monitor<O> {
-    /// The watches of the rules. One that cannot be read starts afresh, which the report says.
-    pub(super) async fn take_watches(&self, rules: &[&Rule], report: &mut Report) -> Watches {
+    /// The watches of the rules, and those that must not be kept. One that is damaged starts afresh, which the report says; one that could
+    /// not be read, or that a newer version wrote, is learnt anew for this cycle alone and stays as it is stored.
+    pub(super) async fn take_watches(&self, rules: &[&Rule], report: &mut Report) -> (Watches, BTreeSet<AlertKey>) {
+        let mut untouched = BTreeSet::new();
         let mut watches = std::mem::take(&mut *self.watches.lock().unwrap_or_else(PoisonError::into_inner));
         let unknown: Vec<_> =
             cycle::watched(&self.catalogue, rules).into_iter().filter(|key| !watches.contains_key(key)).collect();
@@ -28,14 +32,21 @@ impl<O: Outside> Monitor<O> {
                 Ok(Some(Ok(watch))) => {
                     watches.insert(key, watch);
                 }
+                Ok(Some(Err(error @ StateError::Version(_)))) => {
+                    report.failures.push(format!("{key}: {error}, so it is left as it is"));
+                    untouched.insert(key);
+                }
                 Ok(Some(Err(error))) => {
                     report.failures.push(format!("{key}: {error}, so it starts afresh"));
                 }
                 Ok(None) => {}
-                Err(error) => report.failures.push(format!("{key}: {error}, so it learns anew")),
+                Err(error) => {
+                    report.failures.push(format!("{key}: {error}, so it is asked for once more"));
+                    untouched.insert(key);
+                }
             }
         }
-        watches
+        (watches, untouched)
     }
 
     /// Keeps what is due, and remembers all of it for the next cycle.
