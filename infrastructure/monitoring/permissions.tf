@@ -15,6 +15,10 @@ locals {
   queries_logs       = length(local.queried_log_groups) > 0
   reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
   # What the catalogue lets actions change, by kind.
+  kinds_of_action = ["circuit_breaker", "restart", "scale_out", "rollback", "failover"]
+  default_actions = toset([for kind in local.kinds_of_action : kind if var.environment == "production" || kind == "circuit_breaker"])
+  allowed_actions = var.allowed_actions != null ? var.allowed_actions : local.default_actions
+
   allowed_functions = [
     for target in try(local.catalogue.actions.allow, []) :
     "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${trimprefix(target, "lambda/")}" if startswith(target, "lambda/")
@@ -212,44 +216,44 @@ locals {
         resources = ["${local.own_parameters}/actions/stop"]
         condition = null
       },
-      contains(var.allowed_actions, "circuit_breaker") && length(local.allowed_breakers) > 0 ? {
+      contains(local.allowed_actions, "circuit_breaker") && length(local.allowed_breakers) > 0 ? {
         sid       = "CircuitBreakers"
         actions   = ["ssm:GetParameter", "ssm:PutParameter"]
         resources = [for breaker in local.allowed_breakers : "${local.own_parameters}/${breaker}"]
         condition = null
       } : null,
-      contains(var.allowed_actions, "failover") && length(local.allowed_parameters) > 0 ? {
+      contains(local.allowed_actions, "failover") && length(local.allowed_parameters) > 0 ? {
         sid       = "Failover"
         actions   = ["ssm:GetParameter", "ssm:PutParameter"]
         resources = [for parameter in local.allowed_parameters : "arn:${local.partition}:ssm:${var.region}:${local.account}:${parameter}"]
         condition = null
       } : null,
-      contains(var.allowed_actions, "restart") && length(local.allowed_functions) > 0 ? {
+      contains(local.allowed_actions, "restart") && length(local.allowed_functions) > 0 ? {
         sid       = "Restart"
         actions   = ["lambda:GetFunctionConfiguration", "lambda:ListAliases", "lambda:UpdateFunctionConfiguration"]
         resources = local.allowed_functions
         condition = null
       } : null,
-      contains(var.allowed_actions, "rollback") && length(local.allowed_functions) > 0 ? {
+      contains(local.allowed_actions, "rollback") && length(local.allowed_functions) > 0 ? {
         sid       = "Rollback"
         actions   = ["lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"]
         resources = local.allowed_functions
         condition = null
       } : null,
-      contains(var.allowed_actions, "scale_out") && length(local.allowed_functions) > 0 ? {
+      contains(local.allowed_actions, "scale_out") && length(local.allowed_functions) > 0 ? {
         sid       = "Functions"
         actions   = ["lambda:GetFunctionConcurrency", "lambda:PutFunctionConcurrency"]
         resources = local.allowed_functions
         condition = null
       } : null,
-      contains(var.allowed_actions, "scale_out") && length(local.allowed_functions) > 0 ? {
+      contains(local.allowed_actions, "scale_out") && length(local.allowed_functions) > 0 ? {
         sid = "Concurrency"
         # A setting of the account.
         actions   = ["lambda:GetAccountSettings"]
         resources = ["*"]
         condition = null
       } : null,
-      contains(var.allowed_actions, "scale_out") && length(local.allowed_tables) > 0 ? {
+      contains(local.allowed_actions, "scale_out") && length(local.allowed_tables) > 0 ? {
         sid       = "Tables"
         actions   = ["dynamodb:DescribeTable", "dynamodb:UpdateTable"]
         resources = [for name in local.allowed_tables : "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${name}"]

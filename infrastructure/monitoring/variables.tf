@@ -93,12 +93,12 @@ variable "subscriptions" {
 }
 
 variable "allowed_actions" {
-  description = "Kinds of action that the function `actions` has rights for, on what the catalogue's `actions: allow` names. One that is left out fails, whatever the catalogue says."
+  description = "Kinds of action that the function `actions` has rights for, on what the catalogue's `actions: allow` names. One that is left out fails, whatever the catalogue says. Default: all in production; elsewhere only circuit_breaker, whose parameters have the environment in their names, since everything else is named in the catalogue as it is in production."
   type        = set(string)
-  default     = ["circuit_breaker", "restart", "scale_out", "rollback", "failover"]
+  default     = null
 
   validation {
-    condition     = length(setsubtract(var.allowed_actions, ["circuit_breaker", "restart", "scale_out", "rollback", "failover"])) == 0
+    condition     = var.allowed_actions == null ? true : length(setsubtract(var.allowed_actions, ["circuit_breaker", "restart", "scale_out", "rollback", "failover"])) == 0
     error_message = "allowed_actions has circuit_breaker, restart, scale_out, rollback and failover."
   }
 }
