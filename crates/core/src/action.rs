@@ -60,6 +60,13 @@ pub enum Target {
     },
 }
 
+impl Target {
+    /// Whether it is the function or the table of this name.
+    pub(crate) fn is_named(&self, wanted: &str) -> bool {
+        matches!(self, Self::Function { name } | Self::Table { name } if name == wanted)
+    }
+}
+
 impl fmt::Display for Target {
     /// As the allow-list names it: `circuit-breaker/payment`, `lambda/ai-nutritionist-api`, `table/ai-nutritionist-users`,
     /// `parameter/ai-nutritionist/active-region`.
@@ -101,9 +108,7 @@ pub struct Later {
 /// The target of an action. `alert` has the dimensions of the alert that asks for it, which `{FunctionName}` stands for.
 pub fn target_of(catalogue: &Catalogue, environment: &str, action: &ActionKind, alert: &Dimensions) -> Target {
     let named = |pattern: &str, target: fn(String) -> Target| {
-        let Some(dimension) = pattern.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-            return target(pattern.to_owned());
-        };
+        let Some(dimension) = action.dimension() else { return target(pattern.to_owned()) };
         let name = alert.get(dimension).cloned();
         name.map_or_else(|| Target::Missing { dimension: dimension.to_owned() }, target)
     };

@@ -118,6 +118,17 @@ pub enum Scaled {
 }
 
 impl ActionKind {
+    /// The dimension of the alert that names the target: `FunctionName` of `{FunctionName}`; `None` where the catalogue names it.
+    pub fn dimension(&self) -> Option<&str> {
+        let name = match self {
+            Self::CircuitBreaker { .. } | Self::Failover { .. } => return None,
+            Self::Restart { function: name } | Self::Rollback { function: name, .. } | Self::ScaleOut { name, .. } => {
+                name
+            }
+        };
+        name.strip_prefix('{')?.strip_suffix('}')
+    }
+
     /// As it is written in the catalogue.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use super::{Deciding, Effect, EffectKind, Event};
 use crate::action::rails::{self, Asked, Verdict};
 use crate::action::{self, MAX_RUNS, Observed, Phase, Place, PlannedCall, Run, RunEnd, RunState, Step};
 use crate::alert::ChangeState;
-use crate::catalogue::{ActionSpec, Automation, Catalogue};
+use crate::catalogue::{ActionKind, ActionSpec, Automation, Catalogue};
 use crate::escalation::NextPage;
 use crate::incident::{Fact, Incident, Member};
 use crate::message::{NoticeKind, format_seconds};
@@ -91,8 +91,28 @@ fn asks_for(incident: &Incident, runbook: &str) -> bool {
 
 /// The alert that asks for the runbook: the worst that fires, among equals the first.
 fn asking<'a>(incident: &'a Incident, runbook: &str) -> Option<&'a Member> {
-    let asks = |member: &&Member| member.runbook.as_deref() == Some(runbook) && member.state == ChangeState::Firing;
-    incident.alerts.values().filter(asks).min_by_key(|member| (std::cmp::Reverse(member.severity), member.since))
+    all_asking(incident, runbook).min_by_key(|member| (std::cmp::Reverse(member.severity), member.since))
+}
+
+fn all_asking<'a>(incident: &'a Incident, runbook: &str) -> impl Iterator<Item = &'a Member> {
+    let asks =
+        move |member: &&Member| member.runbook.as_deref() == Some(runbook) && member.state == ChangeState::Firing;
+    incident.alerts.values().filter(asks)
+}
+
+/// The alert that asks for an action: of those that name its target, where an alert has to.
+fn asking_for<'a>(incident: &'a Incident, runbook: &str, action: &ActionKind) -> Option<&'a Member> {
+    let names = |member: &&Member| action.dimension().is_none_or(|name| member.dimensions.contains_key(name));
+    let worst = |member: &&Member| (std::cmp::Reverse(member.severity), member.since);
+    all_asking(incident, runbook).filter(names).min_by_key(worst).or_else(|| asking(incident, runbook))
+}
+
+/// Whether what a run was begun for still fires. Where an alert named the target, only alerts that name the same one count: what fires
+/// elsewhere does not say that this did not help.
+fn still_asks(incident: &Incident, run: &Run) -> bool {
+    let Some(dimension) = run.spec.action.dimension() else { return asks_for(incident, &run.runbook) };
+    let named = |member: &Member| member.dimensions.get(dimension).is_some_and(|name| run.target.is_named(name));
+    !incident.beyond.is_empty() || all_asking(incident, &run.runbook).any(named)
 }
 
 impl Deciding<'_> {
@@ -146,7 +166,8 @@ impl Deciding<'_> {
         let (catalogue, now) = (self.policy.catalogue, self.now);
         let Some(incident) = &self.incident else { return false };
         let Some((runbook, automation, place, spec)) = next_action(catalogue, incident) else { return false };
-        let alert = asking(incident, runbook).map(|member| member.dimensions.clone()).unwrap_or_default();
+        let alert = asking_for(incident, runbook, &spec.action);
+        let alert = alert.map(|member| member.dimensions.clone()).unwrap_or_default();
         let target = action::target_of(catalogue, self.policy.environment, &spec.action, &alert);
         let what = format!("{} on {target}", spec.action.as_str());
         let mut run = Run {
@@ -231,7 +252,7 @@ impl Deciding<'_> {
                 self.end(number, RunEnd::Expired, &why);
                 self.told.push(why);
             }
-            RunState::Watching if !asks_for(incident, &run.runbook) => self.helped(&run, &what),
+            RunState::Watching if !still_asks(incident, &run) => self.helped(&run, &what),
             RunState::Watching if open && incident.severity > run.severity => {
                 self.did_not_help(&run, &format!("{what} did not help: it got worse"));
             }
@@ -324,7 +345,7 @@ impl Deciding<'_> {
             Err(obstacle) => return self.obstructed(&run, &what, obstacle),
         };
         let Some(incident) = &self.incident else { return String::new() };
-        if !incident.is_open() || !asks_for(incident, &run.runbook) {
+        if !incident.is_open() || !still_asks(incident, &run) {
             let why = format!("{what} is not needed any more");
             self.end(number, RunEnd::Nothing, &why);
             return why;

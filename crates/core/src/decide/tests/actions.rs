@@ -398,3 +398,35 @@ fn an_alert_without_the_dimension_names_no_target() {
     assert_eq!(story.state(), ended(RunEnd::Refused));
     assert!(story.journal.last().unwrap().reason.contains("no alert that asks for it has a dimension FunctionName"));
 }
+
+#[test]
+fn an_action_is_judged_by_the_alerts_of_its_own_target() {
+    let mut story = story();
+    story.catalogue.actions.allow = vec!["lambda/ai-*".to_owned()];
+    story.automation().actions[0].action = ActionKind::Restart { function: "{FunctionName}".to_owned() };
+    let named = |rule: &str, name: Option<&str>, state, story: &Story| {
+        let dimensions = name.map(|name| ("FunctionName".to_owned(), name.to_owned())).into_iter().collect();
+        AlertChange { runbook: Some(RUNBOOK.to_owned()), dimensions, ..alert(rule, state, Sev3, story.now) }
+    };
+    let firing = ChangeState::Firing;
+    // The first names no function; what the second names is acted on, and the third is no part of it.
+    let changes = [
+        named("concurrency", None, firing, &story),
+        named("duration", Some("ai-planner"), firing, &story),
+        named("throttles", Some("ai-api"), firing, &story),
+    ];
+    story.decide_all(&changes.map(Event::Alert));
+    assert_eq!(story.incident().runs[0].target.to_string(), "lambda/ai-planner", "the first that names one");
+    let observed = Observed::Function {
+        revision: "7".to_owned(),
+        updating: false,
+        aliases: Vec::new(),
+        restarted: None,
+        variables: std::collections::BTreeMap::new(),
+    };
+    story.decide_all(&[Event::Looked(Looked { run: 1, result: Ok(observed) })]);
+    story.ran(Phase::Do, Ok(()));
+    let recovered = named("duration", Some("ai-planner"), ChangeState::Ok, &story);
+    story.decide_all(&[Event::Alert(recovered)]);
+    assert_eq!(story.state(), ended(RunEnd::Helped), "the others still fire");
+}
