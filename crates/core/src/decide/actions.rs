@@ -86,25 +86,21 @@ fn next_action<'a>(
 
 /// Whether an alert that asks for the runbook fires. What is beyond those that are kept may.
 fn asks_for(incident: &Incident, runbook: &str) -> bool {
-    !incident.beyond.is_empty() || asking(incident, runbook).is_some()
+    !incident.beyond.is_empty() || asking(incident, runbook).next().is_some()
 }
 
-/// The alert that asks for the runbook: the worst that fires, among equals the first.
-fn asking<'a>(incident: &'a Incident, runbook: &str) -> Option<&'a Member> {
-    all_asking(incident, runbook).min_by_key(|member| (std::cmp::Reverse(member.severity), member.since))
-}
-
-fn all_asking<'a>(incident: &'a Incident, runbook: &str) -> impl Iterator<Item = &'a Member> {
+/// The alerts that ask for the runbook.
+fn asking<'a>(incident: &'a Incident, runbook: &str) -> impl Iterator<Item = &'a Member> {
     let asks =
         move |member: &&Member| member.runbook.as_deref() == Some(runbook) && member.state == ChangeState::Firing;
     incident.alerts.values().filter(asks)
 }
 
-/// The alert that asks for an action: of those that name its target, where an alert has to.
+/// The alert that asks for an action: the worst that fires, among equals the first; of those that name its target, where an alert has to.
 fn asking_for<'a>(incident: &'a Incident, runbook: &str, action: &ActionKind) -> Option<&'a Member> {
     let names = |member: &&Member| action.dimension().is_none_or(|name| member.dimensions.contains_key(name));
     let worst = |member: &&Member| (std::cmp::Reverse(member.severity), member.since);
-    all_asking(incident, runbook).filter(names).min_by_key(worst).or_else(|| asking(incident, runbook))
+    asking(incident, runbook).filter(names).min_by_key(worst).or_else(|| asking(incident, runbook).min_by_key(worst))
 }
 
 /// Whether what a run was begun for still fires. Where an alert named the target, only alerts that name the same one count: what fires
@@ -112,7 +108,7 @@ fn asking_for<'a>(incident: &'a Incident, runbook: &str, action: &ActionKind) ->
 fn still_asks(incident: &Incident, run: &Run) -> bool {
     let Some(dimension) = run.spec.action.dimension() else { return asks_for(incident, &run.runbook) };
     let named = |member: &Member| member.dimensions.get(dimension).is_some_and(|name| run.target.is_named(name));
-    !incident.beyond.is_empty() || all_asking(incident, &run.runbook).any(named)
+    !incident.beyond.is_empty() || asking(incident, &run.runbook).any(named)
 }
 
 impl Deciding<'_> {
