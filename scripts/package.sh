@@ -114,7 +114,7 @@ with zipfile.ZipFile(partial, "w") as package:
         entry.external_attr = (0o100000 | mode) << 16
         entry.compress_type = zipfile.ZIP_DEFLATED
         with open(source, "rb") as content:
-            package.writestr(entry, content.read(), compresslevel=6)
+            package.writestr(entry, content.read(), compresslevel=9)
 os.replace(partial, target)
 print(f"{target}: {os.path.getsize(target) / 1e6:.2f} MB zipped, bootstrap {os.path.getsize(binary) / 1e6:.2f} MB")
 PY

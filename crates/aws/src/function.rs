@@ -12,7 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::actions::{Actor, KillSwitch};
 use crate::channel::{Channels, Endpoints};
 use crate::collect::Aws;
-use crate::http::{Http, Timeouts, causes, sdk_config};
+use crate::http::{Http, Timeouts, causes, function_config};
 use crate::interactions::{IncidentResponse, Interactions};
 use crate::secrets::{Secrets, Settings};
 use crate::store::Store;
@@ -44,7 +44,7 @@ pub enum StartError {
 
 impl Function {
     /// Reads the environment and the catalogue.
-    pub async fn start() -> Result<Self, StartError> {
+    pub fn start() -> Result<Self, StartError> {
         let settings = Settings::from_env();
         let (catalogue, catalogue_problem) = match settings.get("MONITORING_CATALOGUE").map(read_catalogue) {
             Some(Ok(catalogue)) => (catalogue, None),
@@ -56,7 +56,7 @@ impl Function {
         };
         let environment = settings.get("ENVIRONMENT").unwrap_or("production").to_owned();
         let http = Http::new(Timeouts::default());
-        let config = sdk_config(&http).await;
+        let config = function_config(&http);
         Ok(Self { catalogue, catalogue_problem, environment, settings, http, config })
     }
 

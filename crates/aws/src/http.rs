@@ -9,11 +9,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -179,13 +182,29 @@ impl Http {
     }
 }
 
-/// The AWS configuration of this process: region, credentials and `AWS_ENDPOINT_URL` as every AWS tool finds them, with
-/// this HTTP client, and without retries.
-pub async fn sdk_config(http: &Http) -> SdkConfig {
-    sdk_config_for(http, None, None).await
+/// The AWS configuration of a function: what Lambda sets in its environment (`AWS_REGION` and the credentials of its role)
+/// and `AWS_ENDPOINT_URL`, with this HTTP client, and without retries.
+///
+/// Not the default chain, which also knows profiles, single sign-on and instances: a function never has these, and they
+/// would be a ninth of its zip.
+pub fn function_config(http: &Http) -> SdkConfig {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(set("AWS_REGION").map(Region::new))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+        .http_client(http.sdk_http_client())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts(http))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    config.set_endpoint_url(set("AWS_ENDPOINT_URL"));
+    config.build()
 }
 
-/// The same for a named profile, a region, or both.
+/// The AWS configuration of this computer, as every AWS tool finds it, or of a named profile, a region, or both; with this
+/// HTTP client, and without retries.
 pub async fn sdk_config_for(http: &Http, profile: Option<&str>, region: Option<&str>) -> SdkConfig {
     let mut loader = sdk_config_loader(http);
     if let Some(profile) = profile {
@@ -211,17 +230,20 @@ pub fn stand_in_config(http: &Http, endpoint: &str) -> SdkConfig {
         .build()
 }
 
-fn sdk_config_loader(http: &Http) -> ConfigLoader {
-    let timeouts = TimeoutConfig::builder()
+fn timeouts(http: &Http) -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(http.timeouts.connect)
         .read_timeout(AWS_OPERATION_TIMEOUT)
         .operation_attempt_timeout(AWS_OPERATION_TIMEOUT)
         .operation_timeout(AWS_OPERATION_TIMEOUT)
-        .build();
+        .build()
+}
+
+fn sdk_config_loader(http: &Http) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http.sdk_http_client())
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts)
+        .timeout_config(timeouts(http))
         // Bodies are buffered, and the time-outs bound them.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
@@ -382,11 +404,12 @@ mod tests {
     #[tokio::test]
     async fn nothing_retries_beneath_us_and_everything_ends() {
         let http = Http::default();
-        let config = sdk_config_loader(&http).region("us-east-1").load().await;
-        assert_eq!(config.retry_config().map(RetryConfig::max_attempts), Some(1));
-        let operation = config.timeout_config().and_then(TimeoutConfig::operation_timeout);
-        assert_eq!(operation, Some(AWS_OPERATION_TIMEOUT));
-        assert!(config.http_client().is_some());
+        for config in [sdk_config_loader(&http).region("us-east-1").load().await, function_config(&http)] {
+            assert_eq!(config.retry_config().map(RetryConfig::max_attempts), Some(1));
+            let operation = config.timeout_config().and_then(TimeoutConfig::operation_timeout);
+            assert_eq!(operation, Some(AWS_OPERATION_TIMEOUT));
+            assert!(config.http_client().is_some());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let function = Function::start().await?;
+    let function = Function::start()?;
     let reminder: OnceLock<Reminder<Aws>> = OnceLock::new();
     let (function, reminder) = (&function, &reminder);
     run(service_fn(move |event: LambdaEvent<Value>| async move {

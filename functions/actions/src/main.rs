@@ -8,7 +8,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let function = Function::start().await?;
+    let function = Function::start()?;
     let actor = function.actor();
     let (function, actor) = (&function, &actor);
     run(service_fn(move |event: LambdaEvent<Value>| async move {

@@ -14,7 +14,7 @@ use serde_json::Value;
 async fn main() -> Result<(), Error> {
     start_logs();
     let started_at = Timestamp::now();
-    let function = Function::start().await?;
+    let function = Function::start()?;
     let responder: OnceLock<Responder<Aws>> = OnceLock::new();
     let (function, responder) = (&function, &responder);
     run(service_fn(move |event: LambdaEvent<Value>| async move {

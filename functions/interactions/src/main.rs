@@ -10,7 +10,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let function = Function::start().await?;
+    let function = Function::start()?;
     let (interactions, incident_response) = (function.interactions(), function.incident_response());
     let (function, interactions, incident_response) = (&function, &interactions, &incident_response);
     run(service_fn(move |event: LambdaEvent<Value>| async move {

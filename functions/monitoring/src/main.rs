@@ -13,7 +13,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let function = Function::start().await?;
+    let function = Function::start()?;
     let monitor: OnceLock<Monitor<Aws>> = OnceLock::new();
     let (function, monitor) = (&function, &monitor);
     run(service_fn(move |event: LambdaEvent<Value>| async move {

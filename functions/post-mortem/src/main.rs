@@ -15,7 +15,7 @@ use serde_json::Value;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     start_logs();
-    let function = Function::start().await?;
+    let function = Function::start()?;
     let writer: OnceLock<Writer<Aws>> = OnceLock::new();
     let (function, writer) = (&function, &writer);
     run(service_fn(move |event: LambdaEvent<Value>| async move {
