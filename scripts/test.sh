@@ -185,9 +185,51 @@ check_dependencies() {
   fi
 }
 
+# What the stack test needs: the zips, and where things are.
+prepare_stack() {
+  need_python_tools scripts/requirements-test.txt
+  step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json" "$work/deployment.json"
+  [[ -s $work/catalogue.json ]] ||
+    fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
+  step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json"
+
+  # What a stopped test leaves behind goes with the folder.
+  mkdir "$work/tmp"
+  export TMPDIR=$work/tmp
+  export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips STACK_CATALOGUE=$work/catalogue.json
+  if [[ $terraform ]]; then
+    export STACK_TERRAFORM=$terraform STACK_DEPLOYMENT=$work/deployment.json
+  else
+    skip "stack tests of what Terraform makes" "$no_terraform; the suite is deployed call by call"
+  fi
+}
+
+# The stack tests are those that are marked as ignored. They run beside the others; see .config/nextest.toml.
+test_with_nextest() {
+  local checks=$1 stack=$2 which=() threads
+  threads=$(($(getconf _NPROCESSORS_ONLN) + 3))
+  case $checks-$stack in
+    yes-yes) which=(--run-ignored all --test-threads "$threads") ;;
+    no-yes) which=(--run-ignored only --test-threads "$threads") ;;
+  esac
+  if [[ $stack == yes && ! $terraform ]]; then which+=(-E 'not (package(stack) & test(terraform))'); fi
+  step "tests" cargo nextest run --workspace --locked --no-fail-fast ${which[@]+"${which[@]}"}
+  # nextest does not run the examples in the documentation.
+  if [[ $checks == yes ]]; then step "documentation examples" cargo test --workspace --locked --doc --quiet; fi
+}
+
+test_with_cargo() {
+  local checks=$1 stack=$2 without=()
+  if [[ $checks == yes ]]; then step "tests" cargo test --workspace --locked --no-fail-fast --quiet; fi
+  if [[ $stack == yes ]]; then
+    if [[ ! $terraform ]]; then without=(--skip terraform); fi
+    step "stack test" cargo test --workspace --locked --no-fail-fast --test stack -- --ignored ${without[@]+"${without[@]}"}
+  fi
+}
+
 # In a function, so that bash has read all of it before the first step: a run survives an edit of this file.
 main() {
-  local checks=yes stack=yes nextest=no tools without_terraform=
+  local checks=yes stack=yes nextest=no tools
   while (($#)); do
     case $1 in
       -h | --help)
@@ -233,48 +275,18 @@ main() {
     if [[ ! -d ../shared ]]; then
       skip "tests against reference data" "there is no ../shared beside the clone"
     fi
-    # The stack test is marked as ignored, so it is only compiled here.
-    if [[ $nextest == yes ]]; then
-      step "tests" cargo nextest run --workspace --locked --no-fail-fast
-      # nextest does not run the examples in the documentation.
-      step "documentation examples" cargo test --workspace --locked --doc --quiet
-    else
-      step "tests" cargo test --workspace --locked --no-fail-fast --quiet
-    fi
-    if [[ -d crates/track/python ]]; then
-      step "Python tests" python3 -m unittest discover -s crates/track/python -t crates/track/python
-    else
-      skip "Python tests" "there is no crates/track/python"
-    fi
   fi
 
-  if [[ $stack == yes ]]; then
-    need_python_tools scripts/requirements-test.txt
-
-    # The tests have built it, too, and with other features of its dependencies: this would compile many of them anew.
-    if [[ $checks == no ]]; then step "monitorctl" cargo build --locked -p monitorctl; fi
-    step "catalogue of the stack test" resolve_catalogue "$work/catalogue.json" "$work/deployment.json"
-    [[ -s $work/catalogue.json ]] ||
-      fail "'monitorctl catalogue resolve' ended without an error and without a catalogue; see crates/cli"
-    step "release zips" scripts/package.sh --out "$work/zips" --catalogue "$work/catalogue.json"
-
-    # What a stopped test leaves behind goes with the folder.
-    mkdir "$work/tmp"
-    export TMPDIR=$work/tmp
-    export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips STACK_CATALOGUE=$work/catalogue.json
-    if [[ $terraform ]]; then
-      export STACK_TERRAFORM=$terraform STACK_DEPLOYMENT=$work/deployment.json
-    else
-      skip "stack tests of what Terraform makes" "$no_terraform; the suite is deployed call by call"
-      without_terraform=yes
-    fi
-    if [[ $nextest == yes ]]; then
-      # They wait for schedules most of the time.
-      step "stack test" cargo nextest run --locked -p stack --no-fail-fast --run-ignored only --test-threads 3 \
-        ${without_terraform:+-E 'not test(terraform)'}
-    else
-      step "stack test" cargo test --locked -p stack --no-fail-fast -- --ignored ${without_terraform:+--skip terraform}
-    fi
+  # This compiles monitorctl, too: its own tests call it.
+  if [[ $nextest == yes ]]; then
+    step "compile the tests" cargo nextest run --workspace --locked --no-run
+  else
+    step "compile the tests" cargo test --workspace --locked --no-run --quiet
+  fi
+  if [[ $stack == yes ]]; then prepare_stack; fi
+  if [[ $nextest == yes ]]; then test_with_nextest "$checks" "$stack"; else test_with_cargo "$checks" "$stack"; fi
+  if [[ $checks == yes ]]; then
+    step "Python tests" python3 -m unittest discover -s crates/track/python -t crates/track/python
   fi
 
   printf '\nAll passed, %d s.\n' "$SECONDS"
