@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use monitoring_aws::actions::{Answer, Request, Stop};
 use monitoring_core::action::{self, PlannedCall, Run, RunEnd, RunState, Target};
-use monitoring_core::incident::{Incident, IncidentId, Member};
-use monitoring_core::metric::Dimensions;
+use monitoring_core::decide::asked_with;
+use monitoring_core::incident::{Incident, IncidentId};
 use serde_json::{Value, json};
 
 use crate::command::{Exit, OK, REFUSED, pretty, print};
@@ -145,11 +145,11 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
     let mut planned = Vec::new();
     let found = door.store().incident(&id).await.map_err(anyhow::Error::from)?;
     let onset = found.as_ref().map_or(door.now(), |found| found.onset);
-    let alert = dimensions(found, runbook);
     for spec in &automation.actions {
+        let alert = found.as_ref().map(|found| asked_with(found, runbook, &spec.action)).unwrap_or_default();
         let target = action::target_of(&catalogue, &environment, &spec.action, &alert);
         if let Target::Missing { dimension } = &target {
-            let result = Err(format!("no alert of {id} that asks for it has a dimension {dimension}"));
+            let result = Err(format!("no alert of {id} that asks for it and fires has a dimension {dimension}"));
             planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), result });
             continue;
         }
@@ -165,14 +165,6 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
         planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), result });
     }
     Ok(planned)
-}
-
-/// The dimensions of the alert of an incident that asks for a runbook, the worst first.
-fn dimensions(incident: Option<Incident>, runbook: &str) -> Dimensions {
-    let mut asking: Vec<Member> = incident.map(|incident| incident.alerts.into_values().collect()).unwrap_or_default();
-    asking.retain(|member| member.runbook.as_deref() == Some(runbook));
-    asking.sort_by_key(|member| (std::cmp::Reverse(member.severity), member.since));
-    asking.into_iter().next().map(|member| member.dimensions).unwrap_or_default()
 }
 
 fn show_plan(planned: &[Planned], json: bool) -> Result<u8, Exit> {

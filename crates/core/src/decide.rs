@@ -24,7 +24,7 @@ use crate::incident::{Entry, Fact, Incident, IncidentId, SlackThread, Status};
 use crate::investigation::{Investigation, Question};
 use crate::message::{Notice, NoticeKind};
 
-pub use actions::{Looked, Obstacle, Ran, needs_ledger};
+pub use actions::{Looked, Obstacle, Ran, asked_with, needs_ledger};
 pub use holds::{Around, Parent, concerned_by_others};
 
 /// What a decision rests on beside the state.

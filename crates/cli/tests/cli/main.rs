@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "the helpers of tests may fail like the tests")]
 
 mod action_items;
+mod actions;
 mod backtest;
 mod catalogue;
 mod command_line;

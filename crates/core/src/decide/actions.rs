@@ -11,6 +11,7 @@ use crate::catalogue::{ActionKind, ActionSpec, Automation, Catalogue};
 use crate::escalation::NextPage;
 use crate::incident::{Fact, Incident, Member};
 use crate::message::{NoticeKind, format_seconds};
+use crate::metric::Dimensions;
 
 /// What the target of an action looked like, or why that is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,11 +97,14 @@ fn asking<'a>(incident: &'a Incident, runbook: &str) -> impl Iterator<Item = &'a
     incident.alerts.values().filter(asks)
 }
 
-/// The alert that asks for an action: the worst that fires, among equals the first; of those that name its target, where an alert has to.
-fn asking_for<'a>(incident: &'a Incident, runbook: &str, action: &ActionKind) -> Option<&'a Member> {
+/// The dimensions of the alert that asks for an action, by which [`action::target_of`] finds the target: of the worst that fires, among
+/// equals of the first; of those that name the target, where an alert has to. Empty where none fires.
+pub fn asked_with(incident: &Incident, runbook: &str, action: &ActionKind) -> Dimensions {
     let names = |member: &&Member| action.dimension().is_none_or(|name| member.dimensions.contains_key(name));
     let worst = |member: &&Member| (std::cmp::Reverse(member.severity), member.since);
-    asking(incident, runbook).filter(names).min_by_key(worst).or_else(|| asking(incident, runbook).min_by_key(worst))
+    let named = asking(incident, runbook).filter(names).min_by_key(worst);
+    let alert = named.or_else(|| asking(incident, runbook).min_by_key(worst));
+    alert.map(|member| member.dimensions.clone()).unwrap_or_default()
 }
 
 /// Whether what a run was begun for still fires. Where an alert named the target, only alerts that name the same one count: what fires
@@ -162,8 +166,7 @@ impl Deciding<'_> {
         let (catalogue, now) = (self.policy.catalogue, self.now);
         let Some(incident) = &self.incident else { return false };
         let Some((runbook, automation, place, spec)) = next_action(catalogue, incident) else { return false };
-        let alert = asking_for(incident, runbook, &spec.action);
-        let alert = alert.map(|member| member.dimensions.clone()).unwrap_or_default();
+        let alert = asked_with(incident, runbook, &spec.action);
         let target = action::target_of(catalogue, self.policy.environment, &spec.action, &alert);
         let what = format!("{} on {target}", spec.action.as_str());
         let mut run = Run {
