@@ -186,7 +186,7 @@ impl Actor {
             | Call::ReserveConcurrency { function, .. }
             | Call::SetAlias { function, .. } => Some(format!("lambda/{function}")),
             Call::SetCapacity { table, .. } => Some(format!("table/{table}")),
-            Call::PutParameter { name, .. } if self.fails_over(name) => Some(format!("parameter{name}")),
+            Call::PutParameter { name, .. } if self.is_of_application(name) => Some(format!("parameter{name}")),
             Call::PutParameter { name, .. } => {
                 let service = name.strip_prefix(&action::breaker_path(&self.catalogue, &self.environment))?;
                 self.catalogue
@@ -199,7 +199,14 @@ impl Actor {
         }
     }
 
-    /// Whether a runbook of the catalogue has this parameter name a standby.
+    /// Whether a runbook of the catalogue has this parameter name a standby, or did: one that the allow-list names whole can be given back
+    /// after the runbook has changed. A pattern is not enough, since it may fit what nobody thought of.
+    fn is_of_application(&self, name: &str) -> bool {
+        let target = format!("parameter{name}");
+        let is_named = self.catalogue.actions.allow.contains(&target) && !action::is_own_parameter(name);
+        is_named || self.fails_over(name)
+    }
+
     fn fails_over(&self, name: &str) -> bool {
         let automations = self.catalogue.runbooks.values().filter_map(|runbook| runbook.automation.as_ref());
         automations

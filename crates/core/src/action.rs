@@ -174,11 +174,11 @@ pub fn plan(
         (
             ActionKind::Rollback { alias, within_seconds, .. },
             Target::Function { name },
-            Observed::Alias { version, made_at, previous, split },
+            Observed::Alias { version, made_at, previous, previous_made_at, split },
         ) => {
-            let serving =
-                rollback::Serving { version, made_at: *made_at, previous: previous.as_deref(), split: *split };
-            rollback::plan(name, alias, serving, *within_seconds, onset)
+            let (serving, split) = (rollback::Version { number: version, made_at: *made_at }, *split);
+            let previous = previous.as_ref().map(|number| rollback::Version { number, made_at: *previous_made_at });
+            rollback::plan(name, alias, rollback::Served { serving, previous, split }, *within_seconds, onset)
         }
         (ActionKind::Failover { standby, .. }, Target::Parameter { name }, Observed::Parameter { value }) => {
             failover::plan(name, standby, value.as_deref())
@@ -206,12 +206,22 @@ impl Growth {
 
 /// `/ai-nutritionist/circuit-breaker/`: where the breakers of a service's environment are.
 pub fn breaker_path(catalogue: &Catalogue, environment: &str) -> String {
-    format!("/{}{}/circuit-breaker/", catalogue.service, environment_suffix(environment))
+    format!("/{}{}{BREAKERS}", catalogue.service, environment_suffix(environment))
 }
 
 /// The parameter that stops every action while it is there: `/ai-nutritionist/actions/stop`.
 pub fn stop_parameter(catalogue: &Catalogue, environment: &str) -> String {
-    format!("/{}{}/actions/stop", catalogue.service, environment_suffix(environment))
+    format!("/{}{}{ACTIONS}stop", catalogue.service, environment_suffix(environment))
+}
+
+/// Whether a parameter is where the suite keeps its own, in whatever environment: none that an action may write as one of the application.
+pub fn is_own_parameter(name: &str) -> bool {
+    [BREAKERS, ACTIONS, SECRETS].iter().any(|own| name.contains(own))
+const BREAKERS: &str = "/circuit-breaker/";
+const ACTIONS: &str = "/actions/";
+/// Of the deployment: its secrets are `/ai-nutritionist/production/monitoring/slack-bot-token`.
+const SECRETS: &str = "/monitoring/";
+
 }
 
 #[cfg(test)]

@@ -27,10 +27,12 @@ pub(super) async fn look(client: &Client, function: &str, alias: &str) -> Result
     let number = version.parse::<u64>().ok();
     let made_at = versions.iter().find(|known| Some(known.number) == number).and_then(|known| known.made_at);
     // `$LATEST` has none before it.
-    let before = versions.iter().map(|known| known.number).filter(|known| number.is_some_and(|number| *known < number));
+    let before = versions.iter().filter(|known| number.is_some_and(|number| known.number < number));
+    let previous = before.max_by_key(|known| known.number);
     let weights = named.routing_config.and_then(|routing| routing.additional_version_weights);
     let split = weights.is_some_and(|weights| !weights.is_empty());
-    Ok(Observed::Alias { version, made_at, previous: before.max().map(|number| number.to_string()), split })
+    let (previous, previous_made_at) = previous.map(|known| (known.number.to_string(), known.made_at)).unzip();
+    Ok(Observed::Alias { version, made_at, previous, previous_made_at: previous_made_at.flatten(), split })
 }
 
 async fn versions(client: &Client, function: &str) -> Result<Vec<Version>, CallFailure> {

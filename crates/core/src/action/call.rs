@@ -86,6 +86,9 @@ pub enum Observed {
         made_at: Option<Timestamp>,
         /// The published version before that one, if there is one.
         previous: Option<String>,
+        /// When that one was made, if Lambda says it.
+        #[serde(default)]
+        previous_made_at: Option<Timestamp>,
         /// Whether a share of its calls goes to yet another version.
         split: bool,
     },

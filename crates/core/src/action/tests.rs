@@ -350,7 +350,14 @@ fn rollback(observed: &Observed, onset: Timestamp) -> Result<Plan, String> {
 }
 
 fn alias(version: &str, made_at: Option<Timestamp>, previous: Option<&str>, split: bool) -> Observed {
-    Observed::Alias { version: version.to_owned(), made_at, previous: previous.map(str::to_owned), split }
+    let previous_made_at = previous.map(|_| at(-72 * 60));
+    Observed::Alias {
+        version: version.to_owned(),
+        made_at,
+        previous: previous.map(str::to_owned),
+        previous_made_at,
+        split,
+    }
 }
 
 #[test]
@@ -390,6 +397,26 @@ fn what_a_rollback_would_not_help_is_refused() {
         assert!(refused.contains(why), "{refused}");
     }
     assert!(rollback(&alias("7", Some(at(0)), Some("5"), false), minutes(30)).is_ok());
+}
+
+#[test]
+fn a_version_that_is_as_young_is_not_gone_back_to() {
+    // Version 6 was the deployment, 7 the fix that failed. It may have been made 30 minutes before.
+    let after_a_fix = |previous_made_at| Observed::Alias {
+        version: "7".to_owned(),
+        made_at: Some(at(-5)),
+        previous: Some("6".to_owned()),
+        previous_made_at,
+        split: false,
+    };
+    for minute in [-30, -12, -5] {
+        let why = rollback(&after_a_fix(Some(at(minute))), at(0)).unwrap_err();
+        assert!(why.contains("version 6 of api, which came before 7, was made"), "{why}");
+        assert!(why.contains("only one that is older than 30 min is gone back to"), "{why}");
+    }
+    let unknown = rollback(&after_a_fix(None), at(0)).unwrap_err();
+    assert_eq!(unknown, "it is not known when version 6 of api was made");
+    assert!(rollback(&after_a_fix(Some(at(-31))), at(0)).is_ok());
 }
 
 #[test]

@@ -399,6 +399,41 @@ async fn deployed() -> World {
     world
 }
 
+#[tokio::test]
+async fn a_version_that_followed_another_within_the_hour_is_not_rolled_back() {
+    let world = deployed().await;
+    let now = world.now();
+    world
+        .targets
+        .change(|account| {
+            account.functions.get_mut(API).unwrap().versions.insert(6, now - 40.minutes());
+        })
+        .unwrap();
+    let id = slow(&world).await;
+    assert_eq!((live(&world), runs(&world, &id).await), (7, vec!["1 Ended { end: Nothing }".to_owned()]));
+    let journal = format!("{:?}", world.facts(&id).await);
+    assert_eq!(changes(&world), [], "{journal}");
+}
+
+#[tokio::test]
+async fn the_shipped_runbooks_roll_the_api_back_and_tell_platform_of_fallen_revenue() {
+    let catalogue = monitorctl::catalogue::shipped().unwrap();
+    let world = World::with(Options { catalogue, ..Options::default() }).await;
+    world.targets.deploy(API, [(5, world.now() - 72.hours()), (7, world.now() - 5.minutes())].into()).unwrap();
+    let errors = world.alert(&world.fires("error-rate", "critical", world.now())).await;
+    let errors = IncidentId::parse(&errors[0].id).unwrap();
+    assert_eq!((live(&world), runs(&world, &errors).await), (5, vec!["1 Watching".to_owned()]));
+
+    world.alert(&world.recovers("error-rate", world.now())).await;
+    world.wait(30.minutes()).await;
+    let revenue = world.alert(&world.fires("revenue", "warning", world.now())).await;
+    let revenue = IncidentId::parse(&revenue[0].id).unwrap();
+    assert_eq!(runs(&world, &revenue).await, ["1 Ended { end: Told }"]);
+    let told = world.slack.received();
+    assert!(told.iter().any(|message| message.text.contains("Platform Engineering is told")), "{told:?}");
+    assert_eq!(changes(&world).len(), 1, "the rollback, and nothing for the revenue");
+}
+
 fn live(world: &World) -> u32 {
     world.targets.account().unwrap().functions[API].aliases["live"]
 }
@@ -513,6 +548,36 @@ async fn the_standby_takes_over_and_keeps_it() {
         (active(), runs(&world, &id).await),
         ("us-west-2".to_owned(), vec!["1 Ended { end: Helped }".to_owned()])
     );
+}
+
+#[tokio::test]
+async fn a_failover_is_undone_after_its_runbook_has_lost_it() {
+    let mut world = World::with(failover()).await;
+    in_the_primary(&world);
+    let id = slow(&world).await;
+    world.advance(3.minutes());
+    recovered(&world).await;
+    world.wait(5.minutes()).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Helped }"]);
+
+    // What the new catalogue lets the function write is what its allow-list names whole.
+    let plan = world.store().incident(&id).await.unwrap().unwrap().runs[0].plan.clone().unwrap();
+    let undo = json!({ "request": "run", "key": "k", "calls": plan.inverse });
+    world.catalogue.runbooks.get_mut(RUNBOOK).unwrap().automation = None;
+    for (allow, answer) in [("parameter/*", "failed"), (&format!("parameter{REGION}"), "ran")] {
+        world.catalogue.actions.allow = vec![allow.to_owned()];
+        let said = serde_json::to_value(world.actor().handle_event(undo.clone()).await).unwrap();
+        assert_eq!(said["answer"], answer, "{allow}: {said}");
+    }
+    assert_eq!(world.targets.parameter(REGION).unwrap().unwrap(), "us-east-1");
+
+    // Its own it may write under no name.
+    world.catalogue.actions.allow = vec![format!("parameter{STOP}")];
+    let call = json!({ "operation": "ssm:PutParameter", "name": STOP, "value": "x" });
+    let condition = json!({ "only_if": "parameter", "values": [null] });
+    let forged = json!({ "request": "run", "key": "k", "calls": [{ "call": call, "condition": condition }] });
+    let said = serde_json::to_value(world.actor().handle_event(forged).await).unwrap();
+    assert_eq!(said["answer"], "failed");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Automated actions: what they name, and whether their limits can be kept.
 
+use monitoring_core::action::is_own_parameter;
 use monitoring_core::action::rails::is_allowed;
 
 use super::super::document::{Action, Automation, CircuitBreaker, Duration, Rule};
@@ -79,7 +80,7 @@ fn check_failover(checker: &mut Checker<'_>, at: &str, name: &str, parameter: &s
         checker.error(at, message, "write its full name, such as \"/ai-nutritionist/active-region\"");
         return;
     }
-    if ["/actions/", "/circuit-breaker/", "/monitoring/"].iter().any(|own| parameter.contains(own)) {
+    if is_own_parameter(parameter) {
         let message = format!("runbook {name} would write {parameter}, where the suite keeps its own parameters");
         checker.error(at, message, "name a parameter of the application");
         return;
