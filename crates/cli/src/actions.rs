@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use monitoring_aws::actions::{Answer, Request, Stop};
 use monitoring_core::action::{self, PlannedCall, Run, RunEnd, RunState, Target};
 use monitoring_core::decide::asked_with;
+use monitoring_core::escalation::schedule::channels_of;
 use monitoring_core::incident::{Incident, IncidentId};
 use serde_json::{Value, json};
 
@@ -126,7 +127,22 @@ fn say(json: bool, value: &Value, text: &str) -> Result<u8, Exit> {
 struct Planned {
     action: &'static str,
     target: String,
-    result: Result<action::Plan, String>,
+    would: Would,
+}
+
+enum Would {
+    /// Make these calls.
+    Call(action::Plan),
+    /// Tell a team by these channels.
+    Tell { team: String, channels: Vec<String> },
+    /// Nothing, for this reason.
+    Nothing(String),
+}
+
+impl From<Result<action::Plan, String>> for Would {
+    fn from(planned: Result<action::Plan, String>) -> Self {
+        planned.map_or_else(Self::Nothing, Self::Call)
+    }
 }
 
 async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Planned>, Exit> {
@@ -148,48 +164,63 @@ async fn plan(door: &mut Door, runbook: &str, incident: &str) -> Result<Vec<Plan
     for spec in &automation.actions {
         let alert = found.as_ref().map(|found| asked_with(found, runbook, &spec.action)).unwrap_or_default();
         let target = action::target_of(&catalogue, &environment, &spec.action, &alert);
-        if let Target::Missing { dimension } = &target {
-            let result = Err(format!("no alert of {id} that asks for it and fires has a dimension {dimension}"));
-            planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), result });
-            continue;
-        }
-        let look = action::look_for(&spec.action, &target);
-        let result = match door.apply(&Request::Look { look }).await? {
-            Answer::Looked { observed } => {
-                // The number that it would have is not known before it begins.
-                action::plan(&spec.action, &target, &observed, &format!("{id}/plan"), (door.now(), onset))
+        let would = match (&target, action::look_for(&spec.action, &target)) {
+            (Target::Team { name }, _) => {
+                let team = catalogue.teams.get(name).map_or(name, |team| &team.title).clone();
+                Would::Tell { team, channels: channels_of(&catalogue, name, door.now()) }
             }
-            Answer::Stopped { reason } | Answer::Changed { reason } | Answer::Failed { reason, .. } => Err(reason),
-            Answer::Ran { .. } => Err("the actions function answered with something else".to_owned()),
+            (Target::Missing { dimension }, _) => {
+                Would::Nothing(format!("no alert of {id} that asks for it and fires has a dimension {dimension}"))
+            }
+            (_, None) => Would::Nothing(format!("there is nothing to look at in {target}")),
+            (_, Some(look)) => match door.apply(&Request::Look { look }).await? {
+                Answer::Looked { observed } => {
+                    // The number that it would have is not known before it begins.
+                    let by = format!("{id}/plan");
+                    action::plan(&spec.action, &target, &observed, &by, (door.now(), onset)).into()
+                }
+                Answer::Stopped { reason } | Answer::Changed { reason } | Answer::Failed { reason, .. } => {
+                    Would::Nothing(reason)
+                }
+                Answer::Ran { .. } => Would::Nothing("the actions function answered with something else".to_owned()),
+            },
         };
-        planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), result });
+        planned.push(Planned { action: spec.action.as_str(), target: target.to_string(), would });
     }
     Ok(planned)
 }
 
 fn show_plan(planned: &[Planned], json: bool) -> Result<u8, Exit> {
     if json {
-        let rows = planned.iter().map(|planned| match &planned.result {
-            Ok(plan) => json!({
+        let rows = planned.iter().map(|planned| match &planned.would {
+            Would::Call(plan) => json!({
                 "action": planned.action,
                 "target": planned.target,
                 "calls": requests(&plan.calls),
                 "later": plan.later.as_ref().map(|later| json!({ "after_seconds": later.after_seconds, "calls": requests(&later.calls) })),
                 "undo": requests(&plan.inverse),
             }),
-            Err(reason) => json!({ "action": planned.action, "target": planned.target, "nothing_because": reason }),
+            Would::Tell { channels, .. } => {
+                json!({ "action": planned.action, "target": planned.target, "tells_by": channels })
+            }
+            Would::Nothing(reason) => {
+                json!({ "action": planned.action, "target": planned.target, "nothing_because": reason })
+            }
         });
         print(&pretty(&rows.collect::<Vec<_>>())?);
         return Ok(OK);
     }
     let mut text = String::new();
-    for Planned { action, target, result } in planned {
+    for Planned { action, target, would } in planned {
         let _ = writeln!(text, "{action} on {target}");
-        match result {
-            Err(reason) => {
+        match would {
+            Would::Tell { team, channels } => {
+                let _ = writeln!(text, "  tells {} by {}", printable(team), channels.join(" and "));
+            }
+            Would::Nothing(reason) => {
                 let _ = writeln!(text, "  nothing: {}", printable(reason));
             }
-            Ok(plan) => {
+            Would::Call(plan) => {
                 calls_text(&mut text, "now", &plan.calls);
                 if let Some(later) = &plan.later {
                     let after = monitoring_core::message::format_seconds(i64::from(later.after_seconds));
@@ -285,6 +316,7 @@ fn state(state: RunState) -> &'static str {
             RunEnd::Expired => "expired",
             RunEnd::Nothing => "nothing",
             RunEnd::DryRun => "dry-run",
+            RunEnd::Told => "told",
             RunEnd::Stopped => "stopped",
             RunEnd::Failed => "failed",
             RunEnd::Helped => "helped",

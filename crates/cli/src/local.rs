@@ -163,6 +163,9 @@ pub async fn run(mut args: LocalArgs, json: bool) -> Result<u8, Exit> {
     }
     let dynamodb = Engine::client(&engine.endpoint(), &Http::new(Timeouts::default()));
     let targets = Targets::start(Some(&data.targets())).await?;
+    if let Telemetry::Simulation(simulation) = &telemetry {
+        targets.deploy("ai-nutritionist-api", simulation.versions())?;
+    }
     if args.source.aws_profile.is_some() {
         // Real series say nothing about the stand-in.
         catalogue.actions.dry_run = true;

@@ -53,6 +53,11 @@ pub enum Target {
         /// `/ai-nutritionist/active-region`.
         name: String,
     },
+    /// A team, which is told and nothing else.
+    Team {
+        /// Its name.
+        name: String,
+    },
     /// What a dimension of the alert was to name, and the alert has no such dimension.
     Missing {
         /// `FunctionName`.
@@ -69,13 +74,14 @@ impl Target {
 
 impl fmt::Display for Target {
     /// As the allow-list names it: `circuit-breaker/payment`, `lambda/ai-nutritionist-api`, `table/ai-nutritionist-users`,
-    /// `parameter/ai-nutritionist/active-region`.
+    /// `parameter/ai-nutritionist/active-region`; a team, which needs no leave, is `team/business`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CircuitBreaker { service, .. } => write!(f, "circuit-breaker/{service}"),
             Self::Function { name } => write!(f, "lambda/{name}"),
             Self::Table { name } => write!(f, "table/{name}"),
             Self::Parameter { name } => write!(f, "parameter{name}"),
+            Self::Team { name } => write!(f, "team/{name}"),
             Self::Missing { dimension } => write!(f, "{{{dimension}}}"),
         }
     }
@@ -121,13 +127,14 @@ pub fn target_of(catalogue: &Catalogue, environment: &str, action: &ActionKind, 
         | ActionKind::Rollback { function: name, .. }
         | ActionKind::ScaleOut { scaled: Scaled::Function, name, .. } => named(name, |name| Target::Function { name }),
         ActionKind::Failover { parameter, .. } => Target::Parameter { name: parameter.clone() },
+        ActionKind::AlertTeam { team } => Target::Team { name: team.clone() },
         ActionKind::ScaleOut { scaled: Scaled::Table, name, .. } => named(name, |name| Target::Table { name }),
     }
 }
 
-/// What must be looked at before an action on its target can be planned.
-pub fn look_for(action: &ActionKind, target: &Target) -> Look {
-    match (target, action) {
+/// What must be looked at before an action on its target can be planned; `None` where there is nothing to look at.
+pub fn look_for(action: &ActionKind, target: &Target) -> Option<Look> {
+    Some(match (target, action) {
         (Target::CircuitBreaker { parameter: name, .. } | Target::Parameter { name }, _) => {
             Look::Parameter { name: name.clone() }
         }
@@ -136,8 +143,9 @@ pub fn look_for(action: &ActionKind, target: &Target) -> Look {
         }
         (Target::Function { name }, ActionKind::ScaleOut { .. }) => Look::Concurrency { function: name.clone() },
         (Target::Function { name }, _) => Look::Function { name: name.clone() },
-        (Target::Table { name } | Target::Missing { dimension: name }, _) => Look::Table { name: name.clone() },
-    }
+        (Target::Table { name }, _) => Look::Table { name: name.clone() },
+        (Target::Team { .. } | Target::Missing { .. }, _) => return None,
+    })
 }
 
 /// What an action would do to its target as it is. `by` names the run: `INC-20261123-0f3a9c1d/1`; `at` is when it is planned,
@@ -204,6 +212,11 @@ impl Growth {
     }
 }
 
+const BREAKERS: &str = "/circuit-breaker/";
+const ACTIONS: &str = "/actions/";
+/// Of the deployment: its secrets are `/ai-nutritionist/production/monitoring/slack-bot-token`.
+const SECRETS: &str = "/monitoring/";
+
 /// `/ai-nutritionist/circuit-breaker/`: where the breakers of a service's environment are.
 pub fn breaker_path(catalogue: &Catalogue, environment: &str) -> String {
     format!("/{}{}{BREAKERS}", catalogue.service, environment_suffix(environment))
@@ -217,11 +230,6 @@ pub fn stop_parameter(catalogue: &Catalogue, environment: &str) -> String {
 /// Whether a parameter is where the suite keeps its own, in whatever environment: none that an action may write as one of the application.
 pub fn is_own_parameter(name: &str) -> bool {
     [BREAKERS, ACTIONS, SECRETS].iter().any(|own| name.contains(own))
-const BREAKERS: &str = "/circuit-breaker/";
-const ACTIONS: &str = "/actions/";
-/// Of the deployment: its secrets are `/ai-nutritionist/production/monitoring/slack-bot-token`.
-const SECRETS: &str = "/monitoring/";
-
 }
 
 #[cfg(test)]

@@ -491,6 +491,9 @@ pub struct Team {
     pub title: String,
     /// Where to write to them.
     pub contact: String,
+    /// Names of the channels by which an `alert_team` tells it; whoever of it is on call has channels of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Name of the user whom critical action items that are overdue go to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<String>,
@@ -633,9 +636,14 @@ impl Catalogue {
         for runbook in self.runbooks.values() {
             let Some(automation) = &runbook.automation else { continue };
             for spec in &automation.actions {
-                let ActionKind::CircuitBreaker { service, .. } = &spec.action else { continue };
-                if !self.actions.services.contains(service) {
-                    return unknown(format!("service {service} of runbook {}", runbook.name));
+                match &spec.action {
+                    ActionKind::CircuitBreaker { service, .. } if !self.actions.services.contains(service) => {
+                        return unknown(format!("service {service} of runbook {}", runbook.name));
+                    }
+                    ActionKind::AlertTeam { team } if !self.teams.contains_key(team) => {
+                        return unknown(format!("team {team} of runbook {}", runbook.name));
+                    }
+                    _ => {}
                 }
             }
             if let Some(approval) = automation.approval.as_ref().filter(|asks| !self.teams.contains_key(&asks.team)) {
@@ -650,6 +658,9 @@ impl Catalogue {
         for team in self.teams.values() {
             if let Some(schedule) = team.on_call.as_ref().filter(|schedule| !self.schedules.contains_key(*schedule)) {
                 return unknown(format!("schedule {schedule} of team {}", team.name));
+            }
+            if let Some(channel) = team.channels.iter().find(|channel| !self.channels.contains_key(*channel)) {
+                return unknown(format!("channel {channel} of team {}", team.name));
             }
             if let Some(lead) = team.lead.as_ref().filter(|lead| !self.users.contains_key(*lead)) {
                 return unknown(format!("lead {lead} of team {}", team.name));

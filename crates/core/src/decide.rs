@@ -10,6 +10,7 @@ mod investigation;
 mod notices;
 mod pages;
 mod post_mortem;
+mod team;
 
 use std::collections::BTreeSet;
 

@@ -486,7 +486,12 @@ impl Incident {
             if self.runs.len() < MAX_RUNS {
                 self.runs.push((**run).clone());
             }
-        } else if let Some(run) = self.runs.iter_mut().find(|known| known.number == number) {
+            return;
+        }
+        if let Step::Told { channels } = progress {
+            channels.iter().for_each(|channel| self.told(channel, number));
+        }
+        if let Some(run) = self.runs.iter_mut().find(|known| known.number == number) {
             run.apply(progress);
         }
     }
@@ -559,6 +564,20 @@ impl Incident {
             (Some(_), _) => format!("{}/{level}.{round}", self.id),
             (None, Some(key)) => key.clone(),
             (None, None) => self.id.to_string(),
+        }
+    }
+
+    /// The key of the message by which action `run` tells a team: level 0 stands for whoever is not called by a level.
+    pub fn team_key(&self, channel: &str, run: u32) -> String {
+        self.next_key(channel, 0, run)
+    }
+
+    /// What tells a team opens a key as well, and is no step of the escalation.
+    fn told(&mut self, channel: &str, run: u32) {
+        let place = self.pages.get(channel).map(|pages| (pages.level, pages.round, pages.effect));
+        self.paged(channel, 0, run, None);
+        if let Some(pages) = self.pages.get_mut(channel) {
+            (pages.level, pages.round, pages.effect) = place.unwrap_or_default();
         }
     }
 

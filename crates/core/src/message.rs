@@ -46,7 +46,7 @@ pub struct Notice {
     pub more_alerts: u32,
     /// What to do.
     pub runbook: Option<RunbookCard>,
-    /// For a page: who is on call, where the team has a schedule.
+    /// For a page, or a word to a team: who is on call, where the team has a schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_call: Option<OnCallPerson>,
     /// The keys at `PagerDuty` that this message is about: the one to open for a page, all that are open otherwise.
@@ -65,6 +65,13 @@ pub enum NoticeKind {
         round: u32,
         /// Title of the team that is called.
         team: String,
+    },
+    /// A team is told that is not called by the levels: nobody waits for its answer.
+    Team {
+        /// Its name in the catalogue.
+        name: String,
+        /// Its title.
+        title: String,
     },
     /// Something changed; nobody needs to be woken.
     Update,

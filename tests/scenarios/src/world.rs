@@ -93,7 +93,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            catalogue: monitorctl::catalogue::shipped().expect("the shipped catalogue can be read"),
+            catalogue: catalogue(),
             engines: Engines::All,
             slack_bot: false,
             buttons: false,
@@ -102,6 +102,17 @@ impl Default for Options {
             patience: Duration::from_secs(8),
         }
     }
+}
+
+/// The shipped catalogue, in which the runbooks of most stories do nothing by themselves: what they do has stories of its own.
+fn catalogue() -> Catalogue {
+    let mut catalogue = monitorctl::catalogue::shipped().expect("the shipped catalogue can be read");
+    for name in ["high-error-rate", "revenue-drop"] {
+        if let Some(runbook) = catalogue.runbooks.get_mut(name) {
+            runbook.automation = None;
+        }
+    }
+    catalogue
 }
 
 fn actor(http: &Http, aws: &Proxy, catalogue: &Catalogue) -> Actor {

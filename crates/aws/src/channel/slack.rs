@@ -172,8 +172,9 @@ fn verdict(code: &str) -> Verdict {
     }
 }
 
+/// Whether somebody is called, who may not follow the thread.
 fn is_page(notice: &Notice) -> bool {
-    matches!(notice.kind, NoticeKind::Page { .. })
+    matches!(notice.kind, NoticeKind::Page { .. } | NoticeKind::Team { .. })
 }
 
 /// The message with where it goes and which effect it is.

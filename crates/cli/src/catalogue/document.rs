@@ -507,6 +507,10 @@ pub(crate) struct Team {
     #[serde(default)]
     #[schemars(length(min = 1))]
     pub(crate) contact: String,
+    /// The channels by which a runbook's `alert_team` tells it, beside those of whoever of it is on call.
+    #[serde(default)]
+    #[schemars(extend("uniqueItems" = true))]
+    pub(crate) channels: Vec<String>,
     /// The user whom critical action items that are overdue go to. Default: the whole team.
     pub(crate) lead: Option<String>,
     /// The schedule that says who of them is on call. Default: everybody is called together.

@@ -114,6 +114,7 @@ fn message(kind: &NoticeKind) -> String {
     match kind {
         NoticeKind::Page { level, round: 0, team } => format!("page of level {level} to {team}"),
         NoticeKind::Page { level, round, team } => format!("page of level {level} to {team}, round {}", round + 1),
+        NoticeKind::Team { title, .. } => format!("word to {title}"),
         NoticeKind::Update => "update".to_owned(),
         NoticeKind::Approval { run, .. } => format!("asks for consent to action {run}"),
         NoticeKind::Acknowledged { .. } => "word of the acknowledgement".to_owned(),

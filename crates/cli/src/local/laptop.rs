@@ -24,6 +24,7 @@ const BATCH: usize = 10;
 /// What the simulated application feels actions on.
 const MODEL: &str = "circuit-breaker/model";
 const TABLE: &str = "table/ai-nutritionist-meal-plans";
+const API: &str = "lambda/ai-nutritionist-api";
 
 /// Where series come from.
 #[derive(Debug)]
@@ -132,7 +133,8 @@ impl Laptop {
                 opens.then(|| format!("circuit-breaker/{service}"))
             }
             Call::SetCapacity { table, .. } => Some(format!("table/{table}")),
-            Call::SetRestarted { .. } | Call::ReserveConcurrency { .. } | Call::SetAlias { .. } => None,
+            Call::SetAlias { function, .. } => Some(format!("lambda/{function}")),
+            Call::SetRestarted { .. } | Call::ReserveConcurrency { .. } => None,
         };
         if let Some(target) = target
             && let Err(error) = self.inner.targets.note_acted(&target, self.inner.story.now())
@@ -178,7 +180,8 @@ impl Outside for Laptop {
             Telemetry::Replay(replay) => requests.iter().map(|request| replay.series(request)).collect(),
             Telemetry::Simulation(simulation) => {
                 let acted = |target: &str| self.inner.targets.acted_at(target).unwrap_or_default();
-                let relief = Relief { model_rested: acted(MODEL), table_scaled: acted(TABLE) };
+                let relief =
+                    Relief { api_rolled_back: acted(API), model_rested: acted(MODEL), table_scaled: acted(TABLE) };
                 let simulation = simulation.with_relief(relief);
                 requests.iter().map(|request| simulation.series(request)).collect()
             }

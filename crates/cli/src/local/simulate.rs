@@ -3,6 +3,8 @@
 //! A value depends on the seed, the metric, its dimensions and the time, and on nothing else, so any window can be asked
 //! for again, in any order, with the same answer. Before and after the three days the application is just well.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use monitoring_aws::outside::{SeriesAnswer, SeriesRequest};
 use monitoring_core::alert::fnv1a;
@@ -55,6 +57,8 @@ const TROUBLES: [Trouble; 4] = [
 /// What actions have done for the application, and when.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Relief {
+    /// The API's function serves the version before the deployment again.
+    pub api_rolled_back: Option<Timestamp>,
     /// A circuit breaker keeps the application from calling the model: what hangs since it is called too much recovers.
     pub model_rested: Option<Timestamp>,
     /// The table of meal plans has more capacity.
@@ -66,10 +70,14 @@ impl Relief {
         match kind {
             TroubleKind::SlowFunction => self.model_rested,
             TroubleKind::Throttles => self.table_scaled,
-            TroubleKind::Errors | TroubleKind::Revenue => None,
+            TroubleKind::Errors => self.api_rolled_back,
+            TroubleKind::Revenue => None,
         }
     }
 }
+
+/// How long before the first errors their version was made, in minutes.
+const DEPLOYED_BEFORE: i64 = 4;
 
 /// How long it takes until it is felt, in seconds.
 const RECOVERY: i64 = 60;
@@ -101,6 +109,14 @@ impl Simulation {
     pub fn story(&self) -> Vec<(Timestamp, Timestamp, &'static str)> {
         let at = |minute: i64| Timestamp::from_second(self.start.saturating_add(minute * 60)).unwrap_or(Timestamp::MAX);
         TROUBLES.iter().map(|trouble| (at(trouble.from_minute), at(trouble.to_minute), trouble.kind.title())).collect()
+    }
+
+    /// The published versions of the API's function, with the time at which each was made: the errors come with the latest.
+    pub fn versions(&self) -> BTreeMap<u32, Timestamp> {
+        let errors = TROUBLES.iter().find(|trouble| trouble.kind == TroubleKind::Errors);
+        let deployed = errors.map_or(0, |trouble| trouble.from_minute - DEPLOYED_BEFORE);
+        let at = |minute: i64| Timestamp::from_second(self.start.saturating_add(minute * 60)).unwrap_or(Timestamp::MAX);
+        BTreeMap::from([(1, at(-30 * DAY)), (2, at(deployed))])
     }
 
     /// The samples of a metric of AI Nutritionist's catalogue, one for each whole period; of another metric there is

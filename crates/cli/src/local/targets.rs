@@ -142,6 +142,17 @@ impl Targets {
         self.kept.change(change)
     }
 
+    /// A function that is called by its alias `live`, which names the latest of these versions.
+    pub fn deploy(&self, name: &str, versions: BTreeMap<u32, Timestamp>) -> anyhow::Result<()> {
+        self.kept.change(|account| {
+            let function = account.functions.entry(name.to_owned()).or_default();
+            if function.versions != versions {
+                function.aliases.extend(versions.keys().max().map(|latest| ("live".to_owned(), *latest)));
+                function.versions = versions;
+            }
+        })
+    }
+
     /// When an action was done to a target last: `circuit-breaker/model`.
     pub fn acted_at(&self, target: &str) -> anyhow::Result<Option<Timestamp>> {
         Ok(self.kept.read()?.acted.get(target).copied())

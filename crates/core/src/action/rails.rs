@@ -22,6 +22,13 @@ pub struct Asked<'a> {
     pub approved: bool,
 }
 
+impl Asked<'_> {
+    /// Whether it changes nothing, so that only the rails count that keep it from being done too often.
+    fn only_tells(&self) -> bool {
+        matches!(self.target, Target::Team { .. })
+    }
+}
+
 /// What the guard rails say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -52,7 +59,7 @@ pub fn check(asked: Asked<'_>, ledger: &Ledger, now: Timestamp) -> Verdict {
         Some(why) => Verdict::No(why),
         // What changes nothing needs nobody's consent.
         None if asked.actions.dry_run || asked.automation.dry_run => Verdict::Go { dry_run: true },
-        None if asked.approved => Verdict::Go { dry_run: false },
+        None if asked.approved || asked.only_tells() => Verdict::Go { dry_run: false },
         None => consent(asked, ledger).unwrap_or(Verdict::Go { dry_run: false }),
     }
 }
@@ -68,15 +75,10 @@ fn obstacle(asked: Asked<'_>, ledger: &Ledger, now: Timestamp) -> Option<String>
     if let Target::Missing { dimension } = target {
         return Some(format!("no alert that asks for it has a dimension {dimension}"));
     }
-    if !is_allowed(actions, &name) {
-        return Some(format!("{name} is not on the allow-list (`actions: allow` in the catalogue)"));
-    }
-    if let Some(place) = ledger.holder(&name) {
-        return Some(format!("action {} of {} has {name} to itself", place.run, place.incident));
-    }
-    let mine = ledger.live().filter(|place| place.runbook == runbook).count();
-    if mine >= count(automation.max_targets) {
-        return Some(format!("runbook {runbook} has changed {mine} targets already, of at most {mine} at a time"));
+    if !asked.only_tells()
+        && let Some(why) = not_to_be_changed(asked, ledger, &name)
+    {
+        return Some(why);
     }
     let cooldown = SignedDuration::from_secs(i64::from(automation.cooldown_seconds));
     let ended = ledger.places.iter().filter(|place| place.runbook == runbook && place.target == name);
@@ -97,6 +99,20 @@ fn obstacle(asked: Asked<'_>, ledger: &Ledger, now: Timestamp) -> Option<String>
         return Some(format!("{all} actions were begun within an hour, which is the limit of all runbooks"));
     }
     (ledger.places.len() >= MAX_PLACES).then(|| format!("{MAX_PLACES} actions are remembered, and no more can be"))
+}
+
+/// Why a target may not be changed now, whatever was done to it before.
+fn not_to_be_changed(asked: Asked<'_>, ledger: &Ledger, name: &str) -> Option<String> {
+    let Asked { actions, runbook, automation, .. } = asked;
+    if !is_allowed(actions, name) {
+        return Some(format!("{name} is not on the allow-list (`actions: allow` in the catalogue)"));
+    }
+    if let Some(place) = ledger.holder(name) {
+        return Some(format!("action {} of {} has {name} to itself", place.run, place.incident));
+    }
+    let mine = ledger.live().filter(|place| place.runbook == runbook).count();
+    (mine >= count(automation.max_targets))
+        .then(|| format!("runbook {runbook} has changed {mine} targets already, of at most {mine} at a time"))
 }
 
 fn consent(asked: Asked<'_>, ledger: &Ledger) -> Option<Verdict> {

@@ -78,6 +78,8 @@ pub enum RunEnd {
     Nothing,
     /// Its calls were recorded, and not made.
     DryRun,
+    /// A team was told, which is all there was to do.
+    Told,
     /// The kill switch was set. What was changed stays.
     Stopped,
     /// A call failed.
@@ -119,6 +121,11 @@ pub enum Step {
         by: String,
         /// Whether its calls are recorded and not made.
         dry_run: bool,
+    },
+    /// A team was told.
+    Told {
+        /// The channels, in the order of the effects.
+        channels: Vec<String>,
     },
     /// Its calls are known.
     Planned {
@@ -184,6 +191,7 @@ impl Run {
             // It is where it begins.
             Step::Considered { .. } | Step::LaterDone {} | Step::LaterFailed {} | Step::NotHelped {} => {}
             Step::Approved { dry_run, .. } => self.state = RunState::Looking { dry_run: *dry_run },
+            Step::Told { .. } => self.state = RunState::Ended { end: RunEnd::Told },
             Step::Planned { plan } => (self.plan, self.state) = (Some(plan.clone()), RunState::Acting),
             Step::Done { later_at, verify_at } => {
                 self.state = RunState::Watching;

@@ -425,7 +425,7 @@ fn a_failover_names_the_standby_and_back_is_what_was() {
     let action = ActionKind::Failover { parameter: name.to_owned(), standby: "us-west-2".to_owned() };
     let target = Target::Parameter { name: name.to_owned() };
     assert_eq!(target.to_string(), "parameter/ai-nutritionist/active-region");
-    assert_eq!(look_for(&action, &target), Look::Parameter { name: name.to_owned() });
+    assert_eq!(look_for(&action, &target), Some(Look::Parameter { name: name.to_owned() }));
     let found = |value: Option<&str>| Observed::Parameter { value: value.map(str::to_owned) };
     let planned = |value| plan(&action, &target, &found(value), "INC-1/1", (at(0), at(0)));
     let plan = planned(Some("us-east-1")).unwrap();

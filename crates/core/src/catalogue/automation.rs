@@ -105,6 +105,11 @@ pub enum ActionKind {
         /// What it names then.
         standby: String,
     },
+    /// Tells a team that is not called by the levels of the severity, by its own channels. Changes nothing.
+    AlertTeam {
+        /// Its name.
+        team: String,
+    },
 }
 
 /// What can be given more capacity.
@@ -121,7 +126,7 @@ impl ActionKind {
     /// The dimension of the alert that names the target: `FunctionName` of `{FunctionName}`; `None` where the catalogue names it.
     pub fn dimension(&self) -> Option<&str> {
         let name = match self {
-            Self::CircuitBreaker { .. } | Self::Failover { .. } => return None,
+            Self::CircuitBreaker { .. } | Self::Failover { .. } | Self::AlertTeam { .. } => return None,
             Self::Restart { function: name } | Self::Rollback { function: name, .. } | Self::ScaleOut { name, .. } => {
                 name
             }
@@ -137,6 +142,7 @@ impl ActionKind {
             Self::ScaleOut { .. } => "scale_out",
             Self::Rollback { .. } => "rollback",
             Self::Failover { .. } => "failover",
+            Self::AlertTeam { .. } => "alert_team",
         }
     }
 }

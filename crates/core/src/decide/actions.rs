@@ -141,13 +141,17 @@ impl Deciding<'_> {
         self.runs().find(|run| run.number == number)
     }
 
-    fn step(&mut self, run: u32, progress: Step, reason: &str, effects: Vec<u32>) {
+    pub(super) fn step(&mut self, run: u32, progress: Step, reason: &str, effects: Vec<u32>) {
         self.record(Fact::Action { run, progress }, reason, effects);
     }
 
     /// One run is over: its target is free.
-    fn end(&mut self, number: u32, end: RunEnd, reason: &str) {
+    pub(super) fn end(&mut self, number: u32, end: RunEnd, reason: &str) {
         self.step(number, Step::Ended { end }, reason, Vec::new());
+        self.release_target(number);
+    }
+
+    pub(super) fn release_target(&mut self, number: u32) {
         let (now, Some(incident)) = (self.now, &self.incident) else { return };
         if let Some(ledger) = &mut self.ledger {
             ledger.end(incident.id.as_str(), number, now);
@@ -192,6 +196,9 @@ impl Deciding<'_> {
                 let look = self.look(&run);
                 self.step(number, Step::Considered { run: Box::new(run) }, &why, look);
                 self.reserve(number);
+                if let ActionKind::AlertTeam { team } = &spec.action {
+                    self.alert_team(number, team, dry_run);
+                }
             }
             Verdict::Ask { approval, why } => {
                 let wait = i64::from(approval.expires_seconds);
@@ -215,8 +222,8 @@ impl Deciding<'_> {
 
     /// Asks for the state of the target.
     fn look(&mut self, run: &Run) -> Vec<u32> {
-        let kind = EffectKind::Look { run: run.number, look: action::look_for(&run.spec.action, &run.target) };
-        self.effect(kind).into_iter().collect()
+        let look = action::look_for(&run.spec.action, &run.target);
+        look.and_then(|look| self.effect(EffectKind::Look { run: run.number, look })).into_iter().collect()
     }
 
     /// The run has its target to itself from now on.

@@ -81,7 +81,7 @@ impl Deciding<'_> {
 /// Which messages a channel has a use for. SMS wakes people and is dear: pages only.
 fn wants(via: &Via, kind: &NoticeKind) -> bool {
     match (via, kind) {
-        (_, NoticeKind::Page { .. }) | (Via::Slack { .. }, _) => true,
+        (_, NoticeKind::Page { .. } | NoticeKind::Team { .. }) | (Via::Slack { .. }, _) => true,
         (Via::Pagerduty { .. }, kind) => {
             !matches!(kind, NoticeKind::Update | NoticeKind::Approval { .. } | NoticeKind::PostMortem { .. })
         }

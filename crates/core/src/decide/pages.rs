@@ -152,13 +152,17 @@ impl Deciding<'_> {
 
     /// Who is on call in the team that this message calls; nobody for a message that calls nobody.
     pub(super) fn on_call(&self, kind: &NoticeKind) -> Option<OnCallPerson> {
-        let NoticeKind::Page { level, .. } = kind else { return None };
         let catalogue = self.policy.catalogue;
-        let incident = self.incident.as_ref()?;
-        let policy = catalogue.policy_for(incident.severity, incident.runbook.as_deref())?;
-        let Duty::User(user) = duty(catalogue, &escalation::level(&policy, *level)?.team, self.now) else {
-            return None;
+        let team = match kind {
+            NoticeKind::Page { level, .. } => {
+                let incident = self.incident.as_ref()?;
+                let policy = catalogue.policy_for(incident.severity, incident.runbook.as_deref())?;
+                escalation::level(&policy, *level)?.team.clone()
+            }
+            NoticeKind::Team { name, .. } => name.clone(),
+            _ => return None,
         };
+        let Duty::User(user) = duty(catalogue, &team, self.now) else { return None };
         Some(OnCallPerson { title: user.title.clone(), slack_user_id: user.slack_user_id.clone() })
     }
 

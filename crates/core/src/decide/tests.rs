@@ -4,6 +4,7 @@ mod investigation;
 mod post_mortem;
 mod properties;
 mod stories;
+mod team;
 
 use super::*;
 use crate::alert::{AlertKey, ChangeState, GroupKey, Origin};
@@ -60,6 +61,7 @@ fn in_short(effect: &Effect) -> String {
     };
     let kind = match &notice.kind {
         NoticeKind::Page { level, round, .. } => format!("page {level}.{round}"),
+        NoticeKind::Team { name, .. } => format!("team {name}"),
         NoticeKind::Update => "update".to_owned(),
         NoticeKind::Approval { run, .. } => format!("approval {run}"),
         NoticeKind::Acknowledged { by } => format!("acknowledged {by}"),

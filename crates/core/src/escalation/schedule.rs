@@ -88,6 +88,16 @@ pub fn duty<'a>(catalogue: &'a Catalogue, team: &str, at: Timestamp) -> Duty<'a>
     answer.and_then(|user| catalogue.users.get(user)).map_or(Duty::Nobody(&schedule.name), Duty::User)
 }
 
+/// The channels by which a team itself is told at that time: its own, then those of whoever of it is on call.
+pub fn channels_of(catalogue: &Catalogue, team: &str, at: Timestamp) -> Vec<String> {
+    let mut channels = catalogue.teams.get(team).map(|team| team.channels.clone()).unwrap_or_default();
+    if let Duty::User(user) = duty(catalogue, team, at) {
+        let further = user.channels.iter().filter(|channel| !channels.contains(channel)).cloned();
+        channels.extend(further.collect::<Vec<_>>());
+    }
+    channels
+}
+
 /// The time around an instant in which the answer is the same as at that instant.
 pub fn stretch(schedule: &Schedule, at: Timestamp) -> Stretch<'_> {
     Layers::of(schedule).stretch(at)

@@ -20,7 +20,7 @@ const MAX_STEPS: usize = 20;
 /// The event that a notice makes, with its secret in it; `None` for an update, which is no event there.
 pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Value> {
     let action = match notice.kind {
-        NoticeKind::Page { .. } => "trigger",
+        NoticeKind::Page { .. } | NoticeKind::Team { .. } => "trigger",
         NoticeKind::Acknowledged { .. } => "acknowledge",
         NoticeKind::Resolved { .. } => "resolve",
         NoticeKind::Update | NoticeKind::Approval { .. } | NoticeKind::PostMortem { .. } => return None,
@@ -30,7 +30,7 @@ pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Valu
         "event_action": action,
         "dedup_key": bounded(dedup_key, MAX_KEY),
     });
-    if let (NoticeKind::Page { .. }, Value::Object(fields)) = (&notice.kind, &mut event) {
+    if let ("trigger", Value::Object(fields)) = (action, &mut event) {
         fields.insert("client".to_owned(), json!(format!("{} monitoring", bounded(&notice.service, 100))));
         fields.insert("payload".to_owned(), payload(notice));
         if let Some((runbook, link)) = notice.runbook.as_ref().and_then(|runbook| Some((runbook, runbook.link()?))) {

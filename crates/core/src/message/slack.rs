@@ -56,14 +56,14 @@ pub fn thread_reply(notice: &Notice, buttons: bool) -> Value {
     let mut blocks = match notice.kind {
         NoticeKind::Acknowledged { .. } | NoticeKind::Resolved { .. } => vec![section(&reason)],
         NoticeKind::PostMortem { .. } => vec![section(&reason), footer(notice)],
-        NoticeKind::Page { .. } | NoticeKind::Update | NoticeKind::Approval { .. } => {
+        NoticeKind::Page { .. } | NoticeKind::Team { .. } | NoticeKind::Update | NoticeKind::Approval { .. } => {
             let mut blocks = vec![section(&format!("*{}*: {reason}{}", notice.label(), on_call(notice)))];
             blocks.extend(notice.alerts.iter().map(alert));
             blocks.extend(notice.more().map(|more| section(&more)));
             blocks
         }
     };
-    if matches!(notice.kind, NoticeKind::Page { .. } | NoticeKind::Approval { .. }) {
+    if matches!(notice.kind, NoticeKind::Page { .. } | NoticeKind::Team { .. } | NoticeKind::Approval { .. }) {
         blocks.extend(buttons.then(|| actions(notice)));
         blocks.push(footer(notice));
     }

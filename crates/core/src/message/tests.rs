@@ -163,6 +163,14 @@ fn an_update_on_every_channel() {
 }
 
 #[test]
+fn a_word_to_a_team_on_every_channel() {
+    let kind = NoticeKind::Team { name: "database".to_owned(), title: "Database".to_owned() };
+    let mut told = notice(kind, Status::Detected, "runbook high-error-rate asks for it");
+    told.on_call = Some(OnCallPerson { title: "Dora".to_owned(), slack_user_id: None });
+    insta::assert_snapshot!(all_channels(&told));
+}
+
+#[test]
 fn an_acknowledgement_on_every_channel() {
     let kind = NoticeKind::Acknowledged { by: "ana".to_owned() };
     insta::assert_snapshot!(all_channels(&notice(kind, Status::Acknowledged, "ana said so: rolling back")));

@@ -21,7 +21,7 @@ impl Notice {
     /// `SEV1`, `SEV1 acknowledged`, `SEV1 resolved`.
     pub(super) fn label(&self) -> String {
         match self.kind {
-            NoticeKind::Page { .. } => self.severity.to_string(),
+            NoticeKind::Page { .. } | NoticeKind::Team { .. } => self.severity.to_string(),
             NoticeKind::Update => format!("{} update", self.severity),
             NoticeKind::Approval { .. } => format!("{} asks for consent", self.severity),
             NoticeKind::Acknowledged { .. } => format!("{} acknowledged", self.severity),
@@ -33,8 +33,10 @@ impl Notice {
     /// Where the incident stands, whatever the message says: `SEV1`, `SEV1 investigating`.
     pub(super) fn standing(&self) -> String {
         match (&self.kind, self.status) {
-            (NoticeKind::Update | NoticeKind::Approval { .. }, Status::Detected) => self.severity.to_string(),
-            (NoticeKind::Update | NoticeKind::Approval { .. }, status) => format!("{} {status}", self.severity),
+            (NoticeKind::Update | NoticeKind::Approval { .. } | NoticeKind::Team { .. }, status) => match status {
+                Status::Detected => self.severity.to_string(),
+                status => format!("{} {status}", self.severity),
+            },
             _ => self.label(),
         }
     }
@@ -77,6 +79,7 @@ impl Notice {
         let why = bounded(self.why.trim().trim_end_matches('.'), MAX_LINE);
         let lead = match &self.kind {
             NoticeKind::Page { team, .. } => format!("{} is called", bounded(team, 80)),
+            NoticeKind::Team { title, .. } => format!("{} is told", bounded(title, 80)),
             NoticeKind::Update | NoticeKind::Approval { .. } => return why,
             NoticeKind::Acknowledged { by } => format!("Acknowledged by {}", bounded(by, 80)),
             NoticeKind::Resolved { by } if by == "recovery" => format!("Over after {}", self.duration()),

@@ -717,3 +717,30 @@ async fn people_hear_what_was_done_and_what_came_of_it() {
     let updates: Vec<String> = world.slack.accepted(Kind::Update).into_iter().map(|message| message.text).collect();
     assert!(updates[0].contains("circuit_breaker on circuit-breaker/model was done"), "{updates:?}");
 }
+
+#[tokio::test]
+async fn a_team_is_told_by_its_own_channel_and_nothing_is_called() {
+    let mut options = acts(ActionKind::AlertTeam { team: "database".to_owned() });
+    options.catalogue.actions.allow.clear();
+    options.catalogue.teams.get_mut("database").unwrap().channels = vec!["pagerduty".to_owned()];
+    let world = World::with(options).await;
+    let id = slow(&world).await;
+    assert_eq!(runs(&world, &id).await, ["1 Ended { end: Told }"]);
+    assert!(!world.calls.seen().iter().any(|call| call.operation.starts_with("actions/")));
+    assert_eq!(world.pages(), ["0:00 email SEV3", "0:00 pagerduty SEV3", "0:00 slack SEV3"]);
+    assert_eq!(world.pagerduty.keys(Kind::Page), [id.to_string()]);
+    world.advance(2.minutes());
+    recovered(&world).await;
+    assert_eq!(world.pagerduty.keys(Kind::Resolved), [id.to_string()]);
+}
+
+#[tokio::test]
+async fn wherever_it_dies_the_team_is_told() {
+    const STEPS: &[Step] = &[THROTTLED, At(5), Tick, Recovers("lambda-throttles"), At(9), Tick];
+    let options = || {
+        let mut options = acts(ActionKind::AlertTeam { team: "database".to_owned() });
+        options.catalogue.teams.get_mut("database").unwrap().channels = vec!["pagerduty".to_owned()];
+        options
+    };
+    sweep(Story { options, ..story("a team is told", STEPS) }).await;
+}

@@ -3,7 +3,7 @@
 use monitoring_core::action::is_own_parameter;
 use monitoring_core::action::rails::is_allowed;
 
-use super::super::document::{Action, Automation, CircuitBreaker, Duration, Rule};
+use super::super::document::{Action, Automation, CircuitBreaker, Duration, Rule, Team};
 use super::super::resolve::{dimensions, resolved_actions};
 use super::super::suggest::nearest;
 use super::super::yaml::child;
@@ -67,8 +67,21 @@ fn check_action(checker: &mut Checker<'_>, pointer: &str, name: &str, action: &A
         let what = format!("the age of what runbook {name} rolls back");
         limits(checker, &child(&at, "within"), &what, rollback.within, 60, 7 * 86_400);
     }
+    if let Some(team) = &action.alert_team {
+        check_team(checker, &child(pointer, "alert_team"), name, team);
+    }
     if let Some(failover) = &action.failover {
         check_failover(checker, &child(&child(pointer, "failover"), "parameter"), name, &failover.parameter);
+    }
+}
+
+/// A team that can be told.
+fn check_team(checker: &mut Checker<'_>, at: &str, name: &str, team: &str) {
+    checker.known(at, "teams", team, &format!("runbook {name} alerts"));
+    let reached = |team: &Team| !team.channels.is_empty() || team.on_call.is_some();
+    if checker.document.teams.get(team).is_some_and(|team| !reached(team)) {
+        let message = format!("runbook {name} alerts team {team}, which has no channel of its own");
+        checker.error(at, message, format!("add `channels:` to team {team}"));
     }
 }
 

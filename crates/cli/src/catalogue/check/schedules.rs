@@ -27,6 +27,9 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         if let Some(lead) = &team.lead {
             checker.known(child(&pointer, "lead"), "users", lead, &format!("team {name} has"));
         }
+        for (at, channel) in items(&child(&pointer, "channels"), &team.channels) {
+            checker.known(at, "channels", channel, &format!("team {name} has"));
+        }
         for (at, user) in items(&child(&pointer, "members"), &team.members) {
             checker.known(at, "users", user, &format!("team {name} has"));
         }

@@ -90,7 +90,7 @@ fn expires() -> Duration {
 /// One action: exactly one kind of it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{"required": ["circuit_breaker"]}, {"required": ["restart"]}, {"required": ["scale_out"]}, {"required": ["rollback"]}, {"required": ["failover"]}]))]
+#[schemars(extend("oneOf" = [{"required": ["circuit_breaker"]}, {"required": ["restart"]}, {"required": ["scale_out"]}, {"required": ["rollback"]}, {"required": ["failover"]}, {"required": ["alert_team"]}]))]
 pub(crate) struct Action {
     /// Keeps the application from calling a service, until the incident is over.
     pub(crate) circuit_breaker: Option<CircuitBreaker>,
@@ -102,6 +102,9 @@ pub(crate) struct Action {
     pub(crate) rollback: Option<Rollback>,
     /// Has a parameter, by which the application finds what is active, name the standby. It stays.
     pub(crate) failover: Option<Failover>,
+    /// The name of a team that is told by its own channels, beside those whom the levels call. Changes nothing, and so needs neither
+    /// an entry of `allow:` nor consent; the next action does not wait for it.
+    pub(crate) alert_team: Option<String>,
     /// The alerts that asked for it must be measured OK within this time, or it counts as no help and is undone. Default `10m`.
     #[serde(default = "verify")]
     pub(crate) verify: Duration,

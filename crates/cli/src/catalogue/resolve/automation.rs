@@ -47,6 +47,8 @@ fn action(action: &Action) -> Option<ActionSpec> {
         }
     } else if let Some(failover) = &action.failover {
         ActionKind::Failover { parameter: failover.parameter.clone(), standby: failover.standby.clone() }
+    } else if let Some(team) = &action.alert_team {
+        ActionKind::AlertTeam { team: team.clone() }
     } else {
         scale_out(action.scale_out.as_ref()?)?
     };

@@ -17,6 +17,7 @@ pub(super) fn teams(document: &Document) -> BTreeMap<String, resolved::Team> {
             name: name.clone(),
             title: team.title.clone(),
             contact: team.contact.clone(),
+            channels: team.channels.clone(),
             lead: team.lead.clone(),
             on_call: team.on_call.clone(),
             members: team.members.clone(),

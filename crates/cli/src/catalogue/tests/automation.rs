@@ -13,6 +13,7 @@ const SOUND_RUNBOOK: &str = r#"  errors:
         - {circuit_breaker: {service: payment}}
         - {rollback: {function: shop-api, within: 90m}}
         - {failover: {parameter: /shop/active-region, standby: us-west-2}}
+        - {alert_team: sales}
 actions:
   services: [payment, model]
   allow: ["circuit-breaker/*", lambda/shop-api, parameter/shop/active-region]
@@ -21,7 +22,10 @@ actions:
 fn automated() -> String {
     let plain = "  errors: {title: Errors, team: platform, steps: [Look at the log.]}\n";
     assert_eq!(SOUND.matches(plain).count(), 1);
-    SOUND.replace(plain, SOUND_RUNBOOK)
+    let team = "  platform: {title: Platform, contact: \"#shop\"}\n";
+    assert_eq!(SOUND.matches(team).count(), 1);
+    let sales = format!("{team}  sales: {{title: Sales, contact: \"#sales\", channels: [chat]}}\n");
+    SOUND.replace(plain, SOUND_RUNBOOK).replace(team, &sales)
 }
 
 #[track_caller]
@@ -42,7 +46,10 @@ fn actions_are_resolved_in_their_order() {
     let breaker =
         ActionKind::CircuitBreaker { service: "payment".to_owned(), probe_after_seconds: 300, probe_percent: 10 };
     let rollback = ActionKind::Rollback { function, alias, within_seconds: 5400 };
-    assert_eq!(kinds, [&breaker, &rollback, &ActionKind::Failover { parameter, standby }]);
+    let (failover, sales) =
+        (ActionKind::Failover { parameter, standby }, ActionKind::AlertTeam { team: "sales".to_owned() });
+    assert_eq!(kinds, [&breaker, &rollback, &failover, &sales]);
+    assert_eq!(catalogue.teams["sales"].channels, ["chat"]);
     assert!(catalogue.actions.dry_run, "a new catalogue changes nothing");
 }
 
@@ -72,6 +79,25 @@ fn what_a_rollback_or_a_failover_cannot_do_is_refused() {
         &[
             r#"error: runbook errors cannot write a parameter "active-region"; write its full name, such as "/ai-nutritionist/active-region""#,
         ],
+    );
+}
+
+#[test]
+fn a_team_that_nobody_can_tell_is_refused() {
+    check(
+        "alert_team: sales",
+        "alert_team: sale",
+        &[r#"error: runbook errors alerts an unknown team "sale"; did you mean "sales"?"#],
+    );
+    check(
+        ", channels: [chat]",
+        "",
+        &["error: runbook errors alerts team sales, which has no channel of its own; add `channels:` to team sales"],
+    );
+    check(
+        "channels: [chat]}\nrunbooks",
+        "channels: [chta]}\nrunbooks",
+        &[r#"error: team sales has an unknown channel "chta"; did you mean "chat"?"#],
     );
 }
 

@@ -254,7 +254,7 @@ fn the_model_recovers_when_it_is_left_alone_and_nothing_else_does() {
     };
     let began = DAY + 17 * 60 + 41;
     let at = |minute: i64| midnight() + SignedDuration::from_mins(minute);
-    let rested = |minute| simulation.with_relief(Relief { model_rested: Some(at(minute)), table_scaled: None });
+    let rested = |minute| simulation.with_relief(Relief { model_rested: Some(at(minute)), ..Relief::default() });
     let since_before = rested(began - 60);
     let rested = rested(began + 3);
     assert!(slow(began + 3, rested) && slow(began + 10, simulation));
@@ -263,6 +263,23 @@ fn the_model_recovers_when_it_is_left_alone_and_nothing_else_does() {
     assert!(slow(began + 10, since_before));
     let errors = |simulation: Simulation| simulation.series(&request("ErrorCount", 0, 3 * DAY)).unwrap();
     assert_eq!(errors(rested), errors(simulation));
+}
+
+#[test]
+fn the_errors_come_with_a_deployment_and_go_with_it() {
+    let simulation = Simulation::new(midnight(), 1);
+    let began = midnight() + SignedDuration::from_mins(14 * 60 + 7);
+    let made: Vec<Timestamp> = simulation.versions().into_values().collect();
+    assert!(made[0] < began - SignedDuration::from_hours(24));
+    assert!(made[1] < began && began - SignedDuration::from_mins(10) < made[1]);
+    let errors = |simulation: Simulation, minute: i64| {
+        let answer = simulation.series(&request("ErrorCount", 14 * 60 + minute, 14 * 60 + minute + 1)).unwrap();
+        answer[0].samples[0].value > 20.0
+    };
+    let rolled_back = simulation
+        .with_relief(Relief { api_rolled_back: Some(began + SignedDuration::from_mins(3)), ..Relief::default() });
+    assert!(errors(rolled_back, 9) && errors(simulation, 20));
+    assert!(!errors(rolled_back, 12) && !errors(rolled_back, 20));
 }
 
 #[test]
