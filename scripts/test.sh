@@ -197,6 +197,7 @@ prepare_stack() {
   mkdir "$work/tmp"
   export TMPDIR=$work/tmp
   export MINISTACK=$tools/bin/ministack AWS_CLI=$tools/bin/aws STACK_ZIPS=$work/zips STACK_CATALOGUE=$work/catalogue.json
+  export STACK_MONITORCTL=$CARGO_TARGET_DIR/debug/monitorctl
   if [[ $terraform ]]; then
     export STACK_TERRAFORM=$terraform STACK_DEPLOYMENT=$work/deployment.json
   else

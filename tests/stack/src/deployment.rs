@@ -16,6 +16,7 @@ use crate::{
     ministack::MiniStack,
     outside::Outside,
     probe::Probe,
+    shop::Shop,
     terraform::Terraform,
 };
 
@@ -161,6 +162,12 @@ impl Deployment {
     pub fn probe(&self, function: &str) -> Probe<'_> {
         let role = self.terraform().outputs()["functions"][function]["role"].as_str().expect("a role").to_owned();
         Probe::create(&self.aws, function, &role)
+    }
+
+    /// An application that automated actions may change.
+    #[must_use]
+    pub fn shop(&self) -> Shop<'_> {
+        Shop::open(&self.aws, self.ministack.endpoint())
     }
 
     /// Every log line of the functions and every item of the tables, without the secrets that the test planted.

@@ -3,9 +3,9 @@
 //!
 //! Environment variables say where things are; `scripts/test.sh` sets them: `MINISTACK` (the `ministack` program),
 //! `AWS_CLI` (the `aws` program), `STACK_ZIPS` (the folder that `scripts/package.sh` filled), `STACK_CATALOGUE` (the
-//! resolved catalogue in those zips), `STACK_DEPLOYMENT` (its alarms and dashboards), and `STACK_TERRAFORM` (the
-//! `terraform` program), without which the suite is made
-//! call by call and the tests of what Terraform makes are left out.
+//! resolved catalogue in those zips), `STACK_DEPLOYMENT` (its alarms and dashboards), `STACK_MONITORCTL` (the `monitorctl`
+//! program), and `STACK_TERRAFORM` (the `terraform` program), without which the suite is made call by call and the tests of
+//! what Terraform makes are left out.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -20,6 +20,7 @@ pub mod deployment;
 pub mod ministack;
 pub mod outside;
 pub mod probe;
+pub mod shop;
 pub mod terraform;
 
 use std::path::PathBuf;

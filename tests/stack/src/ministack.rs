@@ -58,6 +58,10 @@ impl MiniStack {
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
             .env("AUTH", authorise.to_string())
+            // What was called, for `aws cloudtrail lookup-events`.
+            .env("CLOUDTRAIL_RECORDING", "1")
+            // As a real account has it, whatever this machine has room for.
+            .env("LAMBDA_ACCOUNT_CONCURRENCY", "1000")
             // Both would listen on further ports.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
