@@ -15,18 +15,60 @@ locals {
   queries_logs       = length(local.queried_log_groups) > 0
   reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
   # What the catalogue lets actions change, by kind.
-  kinds_of_action = ["circuit_breaker", "restart", "scale_out", "rollback", "failover"]
+  kinds_of_action = distinct([for statement in values(local.permissions_by_action) : statement.kind])
   default_actions = toset([for kind in local.kinds_of_action : kind if var.environment == "production" || kind == "circuit_breaker"])
   allowed_actions = var.allowed_actions != null ? var.allowed_actions : local.default_actions
 
+  allowed = try(local.catalogue.actions.allow, [])
   allowed_functions = [
-    for target in try(local.catalogue.actions.allow, []) :
+    for target in local.allowed :
     "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${trimprefix(target, "lambda/")}" if startswith(target, "lambda/")
   ]
-  allowed_tables     = [for target in try(local.catalogue.actions.allow, []) : trimprefix(target, "table/") if startswith(target, "table/")]
-  allowed_parameters = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "parameter/")]
-  allowed_breakers   = [for target in try(local.catalogue.actions.allow, []) : target if startswith(target, "circuit-breaker/")]
-  own_parameters     = "arn:${local.partition}:ssm:${var.region}:${local.account}:parameter/${local.service}${local.suffix}"
+  parameter_store = "arn:${local.partition}:ssm:${var.region}:${local.account}"
+  own_parameters  = "${local.parameter_store}:parameter/${local.service}${local.suffix}"
+
+  # What each kind needs, where the allow-list has something for it.
+  permissions_by_action = {
+    CircuitBreakers = {
+      kind      = "circuit_breaker"
+      actions   = ["ssm:GetParameter", "ssm:PutParameter"]
+      resources = [for target in local.allowed : "${local.own_parameters}/${target}" if startswith(target, "circuit-breaker/")]
+    }
+    Failover = {
+      kind      = "failover"
+      actions   = ["ssm:GetParameter", "ssm:PutParameter"]
+      resources = [for target in local.allowed : "${local.parameter_store}:${target}" if startswith(target, "parameter/")]
+    }
+    Restart = {
+      kind      = "restart"
+      actions   = ["lambda:GetFunctionConfiguration", "lambda:ListAliases", "lambda:UpdateFunctionConfiguration"]
+      resources = local.allowed_functions
+    }
+    Rollback = {
+      kind      = "rollback"
+      actions   = ["lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"]
+      resources = local.allowed_functions
+    }
+    Functions = {
+      kind      = "scale_out"
+      actions   = ["lambda:GetFunctionConcurrency", "lambda:PutFunctionConcurrency"]
+      resources = local.allowed_functions
+    }
+    Concurrency = {
+      kind = "scale_out"
+      # A setting of the account.
+      actions   = ["lambda:GetAccountSettings"]
+      resources = length(local.allowed_functions) > 0 ? ["*"] : []
+    }
+    Tables = {
+      kind    = "scale_out"
+      actions = ["dynamodb:DescribeTable", "dynamodb:UpdateTable"]
+      resources = [
+        for target in local.allowed :
+        "arn:${local.partition}:dynamodb:${var.region}:${local.account}:${target}" if startswith(target, "table/")
+      ]
+    }
+  }
 
   has_alarms = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
 
@@ -209,57 +251,19 @@ locals {
     ] : statement if statement != null]
 
     # The role is as wide as the catalogue's allow-list, and the function looks at the list itself before each call.
-    actions = [for statement in [
+    actions = concat([
       {
         sid       = "KillSwitch"
         actions   = ["ssm:GetParameter"]
         resources = ["${local.own_parameters}/actions/stop"]
         condition = null
       },
-      contains(local.allowed_actions, "circuit_breaker") && length(local.allowed_breakers) > 0 ? {
-        sid       = "CircuitBreakers"
-        actions   = ["ssm:GetParameter", "ssm:PutParameter"]
-        resources = [for breaker in local.allowed_breakers : "${local.own_parameters}/${breaker}"]
+      ], [for name, statement in local.permissions_by_action : {
+        sid       = name
+        actions   = statement.actions
+        resources = statement.resources
         condition = null
-      } : null,
-      contains(local.allowed_actions, "failover") && length(local.allowed_parameters) > 0 ? {
-        sid       = "Failover"
-        actions   = ["ssm:GetParameter", "ssm:PutParameter"]
-        resources = [for parameter in local.allowed_parameters : "arn:${local.partition}:ssm:${var.region}:${local.account}:${parameter}"]
-        condition = null
-      } : null,
-      contains(local.allowed_actions, "restart") && length(local.allowed_functions) > 0 ? {
-        sid       = "Restart"
-        actions   = ["lambda:GetFunctionConfiguration", "lambda:ListAliases", "lambda:UpdateFunctionConfiguration"]
-        resources = local.allowed_functions
-        condition = null
-      } : null,
-      contains(local.allowed_actions, "rollback") && length(local.allowed_functions) > 0 ? {
-        sid       = "Rollback"
-        actions   = ["lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"]
-        resources = local.allowed_functions
-        condition = null
-      } : null,
-      contains(local.allowed_actions, "scale_out") && length(local.allowed_functions) > 0 ? {
-        sid       = "Functions"
-        actions   = ["lambda:GetFunctionConcurrency", "lambda:PutFunctionConcurrency"]
-        resources = local.allowed_functions
-        condition = null
-      } : null,
-      contains(local.allowed_actions, "scale_out") && length(local.allowed_functions) > 0 ? {
-        sid = "Concurrency"
-        # A setting of the account.
-        actions   = ["lambda:GetAccountSettings"]
-        resources = ["*"]
-        condition = null
-      } : null,
-      contains(local.allowed_actions, "scale_out") && length(local.allowed_tables) > 0 ? {
-        sid       = "Tables"
-        actions   = ["dynamodb:DescribeTable", "dynamodb:UpdateTable"]
-        resources = [for name in local.allowed_tables : "arn:${local.partition}:dynamodb:${var.region}:${local.account}:table/${name}"]
-        condition = null
-      } : null,
-    ] : statement if statement != null]
+    } if contains(local.allowed_actions, statement.kind) && length(statement.resources) > 0])
 
     post-mortem = [
       {
