@@ -3,7 +3,7 @@
 #
 #   name         after the service's; `permissions` are in permissions.tf
 #   memory       MB; the functions take 10 to 15 (docs/quality.md), so it buys processor time
-#   timeout      seconds; shorter than the 60 for which incident-response claims an effect
+#   timeout      seconds; of incident-response and actions shorter than the 60 for which an effect is claimed
 #   schedules    EventBridge expressions; one that is `retried` is carried out once, however late, one that is not is
 #                dropped when it is more than a minute old, since the next one does the same
 #   secrets      settings whose secret it reads, where var.secrets has them
@@ -77,12 +77,12 @@ locals {
       role        = "post-mortem-role"
       description = "Writes the post-mortem of an incident from its journal and its metrics."
       memory      = 256
-      # Reading series may take 20 s.
-      timeout        = 60
+      # Reading series may take 20 s, twice, and a model 25.
+      timeout        = 90
       schedules      = {}
       secrets        = []
       encrypted      = ["dynamodb"]
-      environment    = {}
+      environment    = var.bedrock_model == "" ? {} : { BEDROCK_MODEL = var.bedrock_model }
       reserved       = null
       retention_days = var.log_retention_days
     }

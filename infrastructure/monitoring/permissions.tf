@@ -70,6 +70,9 @@ locals {
     }
   }
 
+  # Without the geography of an inference profile: us.amazon.nova-lite-v1:0 is amazon.nova-lite-v1:0 in each region of the US.
+  bedrock_model = replace(var.bedrock_model, "/^(us|us-gov|eu|apac|jp|au|ca|global)[.]/", "")
+
   has_alarms = anytrue([for rule in values(local.catalogue.rules) : rule.engine == "alarm"])
 
   # What follows from an entry of functions.tf: its secrets, and the key of what is encrypted, through the services that
@@ -265,7 +268,7 @@ locals {
         condition = null
     } if contains(local.allowed_actions, statement.kind) && length(statement.resources) > 0])
 
-    post-mortem = [
+    post-mortem = [for statement in [
       {
         sid = "Series"
         # Knows no resource smaller than the account.
@@ -315,7 +318,19 @@ locals {
         resources = local.invocable["incident-response"]
         condition = null
       },
-    ]
+      var.bedrock_model != "" ? {
+        sid     = "Model"
+        actions = ["bedrock:InvokeModel"]
+        # An inference profile calls its model in each region that it spans.
+        resources = local.bedrock_model == var.bedrock_model ? [
+          "arn:${local.partition}:bedrock:${var.region}::foundation-model/${local.bedrock_model}",
+          ] : [
+          "arn:${local.partition}:bedrock:*::foundation-model/${local.bedrock_model}",
+          "arn:${local.partition}:bedrock:${var.region}:${local.account}:inference-profile/${var.bedrock_model}",
+        ]
+        condition = null
+      } : null,
+    ] : statement if statement != null]
 
     action-item-reminder = [for statement in [
       {

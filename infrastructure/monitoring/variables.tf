@@ -75,6 +75,17 @@ variable "secrets" {
   }
 }
 
+variable "bedrock_model" {
+  description = "Id of the model of Amazon Bedrock that drafts beside the rules of a post-mortem, such as amazon.nova-lite-v1:0, or of its inference profile, such as us.amazon.nova-lite-v1:0. Empty for none: then nothing is sent to Bedrock, and no function may call it."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^$|^[a-z0-9-]+([.][a-zA-Z0-9-]+)+(:[0-9a-z:]+)?$", var.bedrock_model))
+    error_message = "bedrock_model is the id of a model or of an inference profile, such as amazon.nova-lite-v1:0; not an ARN."
+  }
+}
+
 variable "subscriptions" {
   description = "Who gets what is published, for each topic (alerts, business-alerts, notify-email, notify-sms, watcher): protocol (email, sms, https) and endpoint."
   type = map(list(object({

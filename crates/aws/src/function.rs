@@ -10,6 +10,7 @@ use monitoring_core::decide::unrecorded_prefix;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::actions::{Actor, KillSwitch};
+use crate::bedrock::Model;
 use crate::channel::{Channels, Endpoints};
 use crate::collect::Aws;
 use crate::http::{Http, Timeouts, causes, function_config};
@@ -89,6 +90,12 @@ impl Function {
         let name = self.settings.get("INCIDENT_RESPONSE_FUNCTION").map(str::to_owned);
         let name = name.unwrap_or_else(|| format!("{}-incident-response{suffix}", self.catalogue.service));
         IncidentResponse::new(&self.config, name)
+    }
+
+    /// The model that drafts post-mortems, where `BEDROCK_MODEL` names one.
+    pub fn model(&self) -> Option<Model> {
+        let id = self.settings.get("BEDROCK_MODEL").filter(|id| !id.is_empty())?;
+        Some(Model::new(self.config.clone(), id))
     }
 
     /// What stops every action.

@@ -26,7 +26,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 
 /// How long one attempt of an AWS operation may take. A client of a slow service (Cost Explorer, Logs Insights) sets
@@ -139,17 +139,23 @@ impl Http {
         bearer: Option<&SecretString>,
         body: &serde_json::Value,
     ) -> Result<Answer, HttpError> {
+        let body = serde_json::to_vec(body).map_err(|error| HttpError::Request(error.into()))?;
+        let mut headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
+        headers.extend(bearer.map(|token| ("authorization".to_owned(), format!("Bearer {}", token.expose_secret()))));
+        self.post(url, &headers, body).await
+    }
+
+    /// Posts a body as it stands, with these headers and no others of its own.
+    pub async fn post(&self, url: &str, headers: &[(String, String)], body: Vec<u8>) -> Result<Answer, HttpError> {
         let url = Url::parse(url).map_err(|_| HttpError::Address)?;
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
             return Err(HttpError::NotHttps);
         }
-        let body = serde_json::to_vec(body).map_err(|error| HttpError::Request(error.into()))?;
-        let mut request = self.client()?.post(url).header(CONTENT_TYPE, "application/json; charset=utf-8").body(body);
-        if let Some(token) = bearer {
-            let mut header = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|error| HttpError::Request(error.into()))?;
-            header.set_sensitive(true);
-            request = request.header(AUTHORIZATION, header);
+        let mut request = self.client()?.post(url).body(body);
+        for (name, value) in headers {
+            let mut header = HeaderValue::try_from(value).map_err(|error| HttpError::Request(error.into()))?;
+            header.set_sensitive(name == AUTHORIZATION.as_str());
+            request = request.header(name, header);
         }
         let mut response = request.send().await?;
         let status = response.status().as_u16();

@@ -6,6 +6,7 @@ pub mod http;
 pub mod secrets;
 
 pub mod actions;
+pub mod bedrock;
 
 pub mod outside;
 

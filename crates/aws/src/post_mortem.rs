@@ -9,12 +9,14 @@ use monitoring_core::action_item::of_document;
 use monitoring_core::catalogue::Catalogue;
 use monitoring_core::incident::{Entry, Incident, IncidentId};
 use monitoring_core::post_mortem::impact::{self, Loss};
+use monitoring_core::post_mortem::narrative::{self, Draft};
 use monitoring_core::post_mortem::reading::{Readings, Want, reads};
 use monitoring_core::post_mortem::traces::{self, Trace};
 use monitoring_core::post_mortem::{Evidence, Past, Performed, PostMortem, Section, markdown, write};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::bedrock::Model;
 use crate::outside::{Outside, SeriesRequest};
 use crate::store::{JournalItem, Store, StoreError};
 
@@ -31,6 +33,7 @@ pub struct Writer<O> {
     outside: O,
     catalogue: Catalogue,
     environment: String,
+    model: Option<Model>,
 }
 
 /// What an invocation did.
@@ -96,7 +99,13 @@ struct Approve {
 impl<O: Outside> Writer<O> {
     /// A writer over these tables and this catalogue.
     pub fn new(store: Store, outside: O, catalogue: Catalogue, environment: String) -> Self {
-        Self { store, outside, catalogue, environment }
+        Self { store, outside, catalogue, environment, model: None }
+    }
+
+    /// With a model that drafts, if there is one.
+    #[must_use]
+    pub fn with_model(self, model: Option<Model>) -> Self {
+        Self { model, ..self }
     }
 
     /// Handles one event.
@@ -181,13 +190,15 @@ impl<O: Outside> Writer<O> {
             earlier: &earlier,
             losses: &losses,
             traces: &traces,
+            draft: previous.and_then(|previous| previous.draft.as_ref()),
             catalogue: &self.catalogue,
             environment: &self.environment,
         };
-        match write(&evidence, previous, now) {
-            Some(document) => Ok(document),
-            None => refused(format!("{id} has no end; resolve it with `monitorctl incidents resolve {id}`")),
-        }
+        let no_end =
+            || WriteError::Refused(format!("{id} has no end; resolve it with `monitorctl incidents resolve {id}`"));
+        let document = write(&evidence, previous, now).ok_or_else(no_end)?;
+        let draft = self.draft(&document, &entries, previous, now).await;
+        write(&Evidence { draft: draft.as_ref(), ..evidence }, previous, now).ok_or_else(no_end)
     }
 
     /// Makes the action items that the document asks for, unless they are there. Also for a document that was written before: whoever
@@ -202,6 +213,26 @@ impl<O: Outside> Writer<O> {
             tracing::info!(incident = %document.incident_id, items = writes.len(), "action items written");
         }
         Ok(())
+    }
+
+    /// What a model writes of the document's facts, or wrote of the same ones before. Without it the rules stand alone. What people
+    /// have approved gets no draft as long as its facts are the same: it would be a draft again.
+    async fn draft(
+        &self,
+        document: &PostMortem,
+        entries: &[Entry],
+        previous: Option<&PostMortem>,
+        now: Timestamp,
+    ) -> Option<Draft> {
+        let facts = narrative::facts(document, entries, &self.catalogue);
+        let known = previous.and_then(|previous| previous.draft.as_ref()).filter(|known| known.is_of(&facts));
+        if known.is_some() || document.approval.is_some() {
+            return known.cloned();
+        }
+        let model = self.model.as_ref()?;
+        let answer = model.ask(&narrative::prompt(&facts)).await;
+        let draft = answer.and_then(|answer| narrative::draft(&answer, &facts, model.id(), now));
+        draft.inspect_err(|reason| tracing::warn!(incident = %document.incident_id, reason, "no draft of a model")).ok()
     }
 
     /// The metrics of its alerts. What the document knows already is not read again.

@@ -11,6 +11,7 @@ pub mod html;
 pub mod impact;
 mod layout;
 pub mod markdown;
+pub mod narrative;
 mod onset;
 pub mod picture;
 pub mod reading;
@@ -31,6 +32,7 @@ use crate::decide::Effect;
 use crate::incident::{Entry, Incident, IncidentId};
 use course::Course;
 use impact::Loss;
+use narrative::Draft;
 pub use onset::Onset;
 use traces::Trace;
 
@@ -66,6 +68,8 @@ pub struct Evidence<'a> {
     pub losses: &'a [Loss],
     /// The metrics of its alerts, as far as they were measured.
     pub traces: &'a [Trace],
+    /// What a model wrote from these facts.
+    pub draft: Option<&'a Draft>,
     /// The user's decisions.
     pub catalogue: &'a Catalogue,
     /// `production`.
@@ -475,6 +479,9 @@ pub struct PostMortem {
     /// The metrics of its alerts; at most [`traces::MAX_TRACES`].
     #[serde(default)]
     pub traces: Vec<Trace>,
+    /// What a model wrote, which nobody has checked.
+    #[serde(default)]
+    pub draft: Option<Draft>,
     /// Earlier incidents that were like this one, likest first; at most [`MAX_SIMILAR`].
     pub similar: Vec<Past>,
     /// What is to be done.
@@ -535,6 +542,7 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
         timings,
         losses: evidence.losses.to_vec(),
         traces: evidence.traces.to_vec(),
+        draft: evidence.draft.cloned(),
         similar,
         items,
         reviewers: reviewers(evidence),

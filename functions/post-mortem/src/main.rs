@@ -30,6 +30,7 @@ async fn main() -> Result<(), Error> {
         let writer = writer.get_or_init(|| {
             let aws = function.aws(&event.context.invoked_function_arn);
             Writer::new(function.store(), aws, function.catalogue.clone(), function.environment.clone())
+                .with_model(function.model())
         });
         Ok(serde_json::to_value(Box::pin(writer.handle(&event.payload, now)).await?)?)
     }))

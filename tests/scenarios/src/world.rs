@@ -11,6 +11,7 @@ use monitorctl::local::targets::Targets;
 use monitoring_aws::action_item_reminder::{Reminder, Response as Reminded};
 use monitoring_aws::action_items::{ActionItems, Answer as ItemAnswer, ChangeError};
 use monitoring_aws::actions::Actor;
+use monitoring_aws::bedrock::Model;
 use monitoring_aws::channel::{Channels, Endpoints};
 use monitoring_aws::http::{Http, Timeouts, stand_in_config};
 use monitoring_aws::incident_response::{HandleError, Responder, Response, Touched};
@@ -62,6 +63,8 @@ pub struct World {
     /// Telemetry, topics and the queue.
     pub outside: Surroundings,
     pub catalogue: Catalogue,
+    /// Where Bedrock is; none by default.
+    pub model_url: Option<String>,
     /// The tables themselves: what is asked here passes no fault.
     pub tables: Client,
     told: Told,
@@ -203,6 +206,7 @@ impl World {
             targets,
             aws,
             catalogue: options.catalogue,
+            model_url: None,
             engines: options.engines,
             told,
             crash,
@@ -370,10 +374,18 @@ impl World {
         investigated.await
     }
 
+    /// The model that drafts post-mortems, where the story has one.
+    fn model(&self) -> Option<Model> {
+        let url = self.model_url.as_deref()?;
+        let config = stand_in_config(&Http::new(Timeouts::default()), url);
+        Some(Model::new(config, "amazon.nova-lite-v1:0").with_patience(Duration::from_millis(500)))
+    }
+
     /// Gives an event to the post-mortem function.
     pub async fn post_mortem(&self, event: &Value) -> Result<monitoring_aws::post_mortem::Response, WriteError> {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
-        let writer = Writer::new(store, self.outside.clone(), self.catalogue.clone(), ENVIRONMENT.to_owned());
+        let writer = Writer::new(store, self.outside.clone(), self.catalogue.clone(), ENVIRONMENT.to_owned())
+            .with_model(self.model());
         let written: Boxed<'_, _> = Box::pin(writer.handle(event, self.now()));
         written.await
     }

@@ -75,21 +75,34 @@ impl Deployment {
     /// Starts the servers and deploys the suite: with Terraform and under its roles where there is Terraform, else call
     /// by call.
     pub async fn start() -> Self {
-        let deployment = Self::prepare().await;
-        match &deployment.terraform {
+        Self::prepare().await.deploy()
+    }
+
+    /// The same, with roles that nobody enforces: `MiniStack` takes a call of a model for the action `bedrock:Converse`, which IAM does
+    /// not have, and would refuse it.
+    pub async fn start_without_authorisation() -> Self {
+        Self::prepare_with(false).await.deploy()
+    }
+
+    fn deploy(self) -> Self {
+        match &self.terraform {
             Some(terraform) => {
                 terraform.apply();
-                deployment.put_secrets();
+                self.put_secrets();
             }
-            None => deployment.create_by_command(),
+            None => self.create_by_command(),
         }
-        deployment
+        self
     }
 
     /// Starts the servers, and deploys nothing yet.
     pub async fn prepare() -> Self {
+        Self::prepare_with(Terraform::is_there()).await
+    }
+
+    async fn prepare_with(authorise: bool) -> Self {
         let outside = Outside::start().await;
-        let ministack = MiniStack::start(Terraform::is_there());
+        let ministack = MiniStack::start(authorise, &outside.models());
         let aws = Aws::new(ministack.endpoint(), ministack.folder());
         let terraform = Terraform::is_there().then(|| Terraform::new(ministack.endpoint(), &ministack.folder()));
         if let Some(terraform) = &terraform {

@@ -28,13 +28,14 @@ pub struct MiniStack {
 }
 
 impl MiniStack {
-    /// Starts it and waits until it is ready. Where there are roles, `authorise` has it enforce their policies.
+    /// Starts it and waits until it is ready. Where there are roles, `authorise` has it enforce their policies. What a model of Bedrock
+    /// says comes from the server at `models`.
     #[must_use]
-    pub fn start(authorise: bool) -> Self {
+    pub fn start(authorise: bool, models: &str) -> Self {
         // The port is free when asked for and may be taken a moment later, hence the attempts.
         let mut output = String::new();
         for _ in 0..3 {
-            let mut ministack = Self::spawn(authorise);
+            let mut ministack = Self::spawn(authorise, models);
             match ministack.wait_until_ready() {
                 Ok(()) => return ministack,
                 Err(reason) => output = format!("{reason}\n{}", ministack.output()),
@@ -43,7 +44,7 @@ impl MiniStack {
         panic!("MiniStack did not become ready: {output}");
     }
 
-    fn spawn(authorise: bool) -> Self {
+    fn spawn(authorise: bool, models: &str) -> Self {
         let program = path_from_env("MINISTACK");
         let folder = tempfile::Builder::new().prefix("ministack-").tempdir().expect("a temporary folder");
         let port = free_port();
@@ -62,6 +63,7 @@ impl MiniStack {
             .env("CLOUDTRAIL_RECORDING", "1")
             // As a real account has it, whatever this machine has room for.
             .env("LAMBDA_ACCOUNT_CONCURRENCY", "1000")
+            .env("MINISTACK_BEDROCK_PROXY_URL", models)
             // Both would listen on further ports.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")

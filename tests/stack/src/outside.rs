@@ -1,4 +1,4 @@
-//! Slack and `PagerDuty` as loopback servers that accept everything and remember it.
+//! Slack, `PagerDuty` and a model of Bedrock as loopback servers that accept everything and remember it.
 
 use serde_json::{Value, json};
 use wiremock::{
@@ -11,6 +11,11 @@ use crate::button::SIGNING_SECRET;
 const SLACK_WEBHOOK: &str = "/services/T000/B000/stack";
 const SLACK_API: &str = "/api";
 const PAGERDUTY_ENQUEUE: &str = "/v2/enqueue";
+/// Where `MiniStack` asks for what a model says, in OpenAI's form.
+const MODEL_CHAT: &str = "/v1/chat/completions";
+
+/// The model that drafts post-mortems.
+pub const MODEL: &str = "amazon.nova-lite-v1:0";
 
 /// What the functions take for Slack and `PagerDuty`.
 #[derive(Debug)]
@@ -47,7 +52,29 @@ impl Outside {
             })
             .mount(&server)
             .await;
+        Mock::given(method("POST"))
+            .and(path(MODEL_CHAT))
+            .respond_with(|request: &Request| {
+                let content = draft(&request.body_json().unwrap_or_default());
+                ResponseTemplate::new(200).set_body_json(json!({
+                    "choices": [{"index": 0, "message": {"role": "assistant", "content": content}}],
+                }))
+            })
+            .mount(&server)
+            .await;
         Self { server }
+    }
+
+    /// Where the models are.
+    #[must_use]
+    pub fn models(&self) -> String {
+        self.server.uri()
+    }
+
+    /// The facts that a model was given so far, each time in one text.
+    pub async fn facts_sent(&self) -> Vec<String> {
+        let bodies = self.bodies(|at| at == MODEL_CHAT).await;
+        bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).map(|body| facts(&body)).collect()
     }
 
     /// The secrets that the functions are given, by the setting that each belongs to.
@@ -109,4 +136,18 @@ impl Outside {
             .map(|request| String::from_utf8_lossy(&request.body).into_owned())
             .collect()
     }
+}
+
+/// What the user says to a model.
+fn facts(request: &Value) -> String {
+    let said = request["messages"].as_array().into_iter().flatten().find(|message| message["role"] == "user");
+    said.and_then(|message| message["content"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// A model that repeats its first fact, and makes up another sentence.
+fn draft(request: &Value) -> String {
+    let facts = facts(request);
+    let (name, text) = facts.lines().next().and_then(|fact| fact.split_once(": ")).unwrap_or_default();
+    let narrative = [json!({"text": text, "facts": [name]}), json!({"text": "An index was dropped.", "facts": []})];
+    json!({"narrative": narrative, "lessons": []}).to_string()
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws::{ENVIRONMENT, REGION},
-    outside::Outside,
+    outside::{MODEL, Outside},
     path_from_env,
 };
 
@@ -56,6 +56,7 @@ impl Terraform {
             "secrets": outside.secrets().map(|(setting, _)| setting),
             "slack_api_url": outside.slack_api_url(),
             "pagerduty_events_url": outside.pagerduty_events_url(),
+            "bedrock_model": MODEL,
             "deletion_protection": false,
         });
         fs::write(self.root().join("stack.auto.tfvars.json"), variables.to_string()).expect("a file of variables");

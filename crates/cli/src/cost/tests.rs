@@ -24,6 +24,7 @@ fn traffic() -> Traffic {
         operations: 1,
         incidents: 20,
         sms: 5,
+        drafts: 0,
         memory: 256,
         cycle_ms: 500,
         tick_ms: 100,

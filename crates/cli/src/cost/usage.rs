@@ -65,6 +65,10 @@ const KEY_SECONDS: u32 = 300;
 const VIEWS: f64 = 1_000.0;
 const VIEW_SECONDS: f64 = 12.0 * 3_600.0;
 
+/// Tokens that a model reads and writes for a draft, at most: 120 facts of 500 bytes at four bytes a token, and what `bedrock` lets it write.
+const TOKENS_READ_PER_DRAFT: f64 = 15_000.0;
+const TOKENS_WRITTEN_PER_DRAFT: f64 = 2_000.0;
+
 /// The most metrics of a dashboard that the allowance is for.
 const FREE_DASHBOARD_METRICS: usize = 50;
 
@@ -85,6 +89,9 @@ pub(super) struct Traffic {
     /// SMS that are sent
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(super) sms: u32,
+    /// Post-mortems that a model of Bedrock drafts (`BEDROCK_MODEL`), at the price of Amazon Nova Lite
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) drafts: u32,
     /// Memory of a function, in MB
     #[arg(long, value_name = "MB", default_value_t = 256)]
     pub(super) memory: u32,
@@ -126,6 +133,7 @@ pub(super) fn lines(catalogue: &Catalogue, deployment: &Deployment, traffic: &Tr
     lines.extend(tables(traffic, &month));
     lines.extend(messages(traffic, &month));
     lines.extend(keys_and_traces(&reads, &month));
+    lines.extend(drafts(traffic));
     lines.retain(|line| line.quantity > 0.0);
     lines
 }
@@ -397,6 +405,17 @@ fn keys_and_traces(reads: &BTreeSet<Read>, month: &Month) -> Vec<Line> {
             count(queries) * days,
             format!("{queries} a day; answers are kept"),
         ),
+    ]
+}
+
+fn drafts(traffic: &Traffic) -> [Line; 2] {
+    let drafts = f64::from(traffic.drafts);
+    let of = |price, what, each: f64| {
+        line("Bedrock", what, price, drafts * each, format!("--drafts {drafts}, at most {} tokens each", number(each)))
+    };
+    [
+        of("bedrock_input", "facts that a model reads", TOKENS_READ_PER_DRAFT),
+        of("bedrock_output", "drafts that it writes", TOKENS_WRITTEN_PER_DRAFT),
     ]
 }
 

@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::action_item_reminder::{Outcome, Reminder, ReminderError, Response as Reminded};
 use monitoring_aws::action_items::{self, ActionItems, ChangeError};
 use monitoring_aws::actions::{Actor, Answer, KillSwitch, Request};
+use monitoring_aws::bedrock::Model;
 use monitoring_aws::channel::{Channels, Endpoints};
-use monitoring_aws::http::{Http, Timeouts, causes, stand_in_config};
+use monitoring_aws::http::{Http, Timeouts, causes, sdk_config, stand_in_config};
 use monitoring_aws::incident_response::{Responder, Response, Touched};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
 use monitoring_aws::post_mortem::{self, WriteError, Writer};
@@ -74,6 +75,7 @@ impl Suite {
     pub async fn new(parts: Parts) -> anyhow::Result<Self> {
         let Parts { catalogue, environment, dynamodb, telemetry, targets, notify, story } = parts;
         let store = Store::new(dynamodb, &catalogue.service, &environment);
+        let model = model(notify).await;
         let (settings, recorder) = settings(notify, &story).await?;
         let endpoints = Endpoints::from_settings(&settings);
         let channels = Channels::new(Http::new(Timeouts::default()), Secrets::new(settings, None), endpoints);
@@ -82,7 +84,8 @@ impl Suite {
         let laptop = Laptop::new(telemetry, story.clone(), actor, targets);
         let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
         let monitor = Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
-        let writer = Writer::new(store.clone(), laptop.clone(), catalogue.clone(), environment.clone());
+        let writer =
+            Writer::new(store.clone(), laptop.clone(), catalogue.clone(), environment.clone()).with_model(model);
         let reminder = Reminder::new(store.clone(), channels.clone(), laptop.clone(), catalogue.clone());
         let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue.clone(), environment.clone());
         let next_tick = Some(Timestamp::MIN);
@@ -268,6 +271,13 @@ impl Suite {
         let first = if pending.len() > sleeping { Some(soon) } else { first };
         Ok(first.map(|at| at.max(soon)))
     }
+}
+
+/// The model that drafts post-mortems, with the user's own credentials, where `BEDROCK_MODEL` names one.
+async fn model(notify: Notify) -> Option<Model> {
+    let settings = Settings::from_env();
+    let id = settings.get("BEDROCK_MODEL").filter(|id| !id.is_empty() && notify == Notify::Configured)?;
+    Some(Model::new(sdk_config(&Http::new(Timeouts::default())).await, id))
 }
 
 /// The environment's settings, with the recorder in the place of what is not configured.

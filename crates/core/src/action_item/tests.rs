@@ -42,6 +42,7 @@ pub(crate) fn document(severity: Severity, rules: &[(&str, Priority)]) -> PostMo
         left_out: 0,
         losses: Vec::new(),
         traces: Vec::new(),
+        draft: None,
         acknowledged_at: None,
         timings: Vec::new(),
         similar: Vec::new(),

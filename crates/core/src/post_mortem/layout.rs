@@ -1,6 +1,7 @@
 //! The document as blocks: what [`super::markdown`] and [`super::html`] both write.
 
 use super::course::list;
+use super::narrative::Draft;
 use super::picture;
 use super::{PostMortem, Section, Statement, Timing};
 use crate::message::{date_and_time, format_seconds};
@@ -65,6 +66,9 @@ pub(super) fn blocks(document: &PostMortem) -> Vec<Block> {
     for section in [Section::Lessons, Section::Prevention] {
         blocks.extend(of_section(document, section));
     }
+    if let Some(draft) = &document.draft {
+        blocks.extend(of_draft(draft));
+    }
     blocks.push(Block::Heading("Action items"));
     blocks.push(items(document));
     blocks
@@ -101,6 +105,29 @@ fn of_section(document: &PostMortem, section: Section) -> [Block; 2] {
         },
     };
     [Block::Heading(section.heading()), body]
+}
+
+/// Apart from what the rules say, so that nobody takes the one for the other.
+fn of_draft(draft: &Draft) -> Vec<Block> {
+    let dropped = match draft.dropped {
+        0 => String::new(),
+        1 => " One sentence was dropped, since it rested on none of them.".to_owned(),
+        dropped => format!(" {dropped} sentences were dropped, since they rested on none of them."),
+    };
+    let remark = format!(
+        "Written by the model {} on {} from the facts of this document and nothing else; each sentence names the facts it rests on. \
+         Nobody has checked it.{dropped}",
+        draft.model,
+        date_and_time(draft.at)
+    );
+    let mut blocks = vec![Block::Heading("AI-written draft, not checked"), Block::Remark(remark)];
+    for (title, statements) in [("What happened:", &draft.narrative), ("Lessons:", &draft.lessons)] {
+        if !statements.is_empty() {
+            blocks.push(Block::Remark(title.to_owned()));
+            blocks.push(Block::Bullets(statements.iter().map(bullet).collect()));
+        }
+    }
+    blocks
 }
 
 fn bullet(statement: &Statement) -> Bullet {

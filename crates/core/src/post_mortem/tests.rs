@@ -114,6 +114,7 @@ impl Story {
             earlier: &self.earlier,
             losses: &self.losses,
             traces: &self.traces,
+            draft: None,
             catalogue: &self.catalogue,
             environment: "production",
         }
@@ -715,4 +716,23 @@ fn a_metric_with_gaps_is_drawn_with_gaps() {
     let svg = picture::svg(&with_traces(vec![trace]).document()).unwrap();
     let line = svg.split("class=\"line c0\" d=\"").nth(1).unwrap().split('"').next().unwrap();
     assert_eq!(line.matches('M').count(), 3, "{line}");
+}
+
+#[test]
+fn what_a_model_wrote_is_marked_and_stands_apart() {
+    let story = usual();
+    let facts = narrative::facts(&story.document(), &story.entries, &story.catalogue);
+    assert!(facts.iter().all(|fact| !fact.text.contains("alice")), "{facts:#?}");
+    let answer = r#"{"narrative": [{"text": "It <b>began</b>.", "facts": ["F1"]}, {"text": "A guess.", "facts": []}]}"#;
+    let draft = narrative::draft(answer, &facts, "model-1", story.now).unwrap();
+    let evidence = Evidence { draft: Some(&draft), ..story.evidence() };
+    let document = write(&evidence, None, story.now).unwrap();
+    check(&story, &document);
+    let markdown = markdown::markdown(&document);
+    let expected = "## AI-written draft, not checked\n\n_Written by the model model-1 on 2026-11-23 03:16 UTC from the facts of this \
+                    document and nothing else; each sentence names the facts it rests on. Nobody has checked it. One sentence was \
+                    dropped, since it rested on none of them._\n\n_What happened:_\n\n- It \\<b\\>began\\</b\\>. _(journal 1)_\n";
+    assert!(markdown.contains(expected), "{markdown}");
+    assert!(!told(&document, Section::Lessons, "began"), "the lessons of the rules stay as they are");
+    assert_eq!(write(&evidence, Some(&document), story.now).unwrap().version, document.version);
 }

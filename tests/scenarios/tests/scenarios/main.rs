@@ -9,6 +9,7 @@ mod alarms;
 mod crashes;
 mod cycles;
 mod deliveries;
+mod drafts;
 mod escalation;
 mod flood;
 mod interactions;

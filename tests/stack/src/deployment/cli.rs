@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{DEAD_LETTERS, Deployment, EVENT_TOPICS, FUNCTIONS, INCIDENT_RESPONSE, INTERACTIONS, MONITORING, arn};
-use crate::{aws::ACCOUNT, path_from_env};
+use crate::{aws::ACCOUNT, outside::MODEL, path_from_env};
 
 /// The functions that have something to do each minute.
 const SCHEDULED: [&str; 2] = [MONITORING, INCIDENT_RESPONSE];
@@ -77,6 +77,7 @@ impl Deployment {
             // Its real address is known when it is deployed, and matters to Slack alone.
             "INTERACTIONS_URL": "https://interactions.example.com/",
             "PAGERDUTY_EVENTS_URL": self.outside.pagerduty_events_url(),
+            "BEDROCK_MODEL": MODEL,
             // Relative to the unpacked zip, where Lambda starts the function.
             "MONITORING_CATALOGUE": "catalogue.json",
         });

@@ -3,7 +3,7 @@
 //! `MiniStack` enforces actions and resources. It does not look at `kms:ViaService`, nor at the key when a service uses it.
 
 use serde_json::{Value, json};
-use stack::deployment::Deployment;
+use stack::{deployment::Deployment, outside::MODEL};
 
 /// A call, as botocore names it.
 type Call = (&'static str, &'static str, Value);
@@ -65,6 +65,7 @@ fn roles() -> Vec<Role> {
             function: "actions",
             allowed: vec![put_parameter("circuit-breaker/model")],
             refused: vec![
+                model(MODEL),
                 put_parameter("actions/stop"),
                 put_parameter("production/monitoring/slack-webhook-url"),
                 secret("slack-webhook-url"),
@@ -84,8 +85,10 @@ fn roles() -> Vec<Role> {
                 read_item("action-items"),
                 put_item("action-items"),
                 invoke("ai-nutritionist-incident-response:live"),
+                model(MODEL),
             ],
             refused: vec![
+                model("amazon.nova-pro-v1:0"),
                 put_item("incidents"),
                 put_item("incident-journal"),
                 delete_item("postmortems"),
@@ -227,6 +230,10 @@ fn receive() -> Call {
 /// As a dry run, so that nothing comes of one that is allowed.
 fn invoke(function: &str) -> Call {
     ("lambda", "invoke", json!({"FunctionName": function, "InvocationType": "DryRun", "Payload": "{}"}))
+}
+
+fn model(id: &str) -> Call {
+    ("bedrock-runtime", "invoke_model", json!({"modelId": id, "body": "{}"}))
 }
 
 fn name(resource: &str) -> String {

@@ -143,6 +143,31 @@ async fn a_sev1_that_ends_leaves_a_document_and_items_of_which_people_are_remind
 
 #[tokio::test]
 #[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
+async fn a_model_of_bedrock_drafts_from_the_facts_that_it_is_given() {
+    let suite = Deployment::start_without_authorisation().await;
+    invoke(&suite, TEST_INCIDENT_RESPONSE).await;
+    let incident_id = first_page(&suite).await;
+    let note = "asked carol@customer.example";
+    let noted = format!(r#"{{"command":"note","incident_id":"{incident_id}","by":"alice","text":"{note}"}}"#);
+    invoke(&suite, &invocation("incident-response", &noted)).await;
+    let resolve = format!(r#"{{"command":"resolve","incident_id":"{incident_id}","by":"alice"}}"#);
+    invoke(&suite, &invocation("incident-response", &resolve)).await;
+
+    wait(&suite, "its document in the table", WITHIN_TWO_TICKS, async || {
+        !suite.items_of("postmortems", &incident_id).is_empty()
+    })
+    .await;
+    let facts = suite.outside.facts_sent().await.pop().unwrap_or_default();
+    assert!(facts.contains("somebody noted: asked [e-mail]"), "{facts}{}", suite.evidence().await);
+    assert!(!facts.contains("carol") && !facts.contains("alice"), "{facts}");
+    let document = suite.items_of("postmortems", &incident_id).pop().unwrap_or_default().to_string();
+    assert!(document.contains("AI-written draft, not checked"), "{document}{}", suite.evidence().await);
+    assert!(!document.contains("An index was dropped"), "{document}");
+    suite.end();
+}
+
+#[tokio::test]
+#[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
 async fn a_signed_button_in_slack_acknowledges_a_page() {
     let suite = Deployment::start().await;
     invoke(&suite, TEST_INCIDENT_RESPONSE).await;
