@@ -255,31 +255,27 @@ async fn found(door: &Door, text: &str) -> Result<ActionItem, Exit> {
 /// Has the post-mortem function do something with one, and says what came of it.
 async fn ask(id: &str, by: &ByArgs, mut event: Value, json: bool) -> Result<u8, Exit> {
     by.door.must_exist()?;
-    let mut door = Door::open(&by.door, Form::Silent).await?;
-    let answer = async {
-        let id = found(&door, id).await?.id().to_string();
+    let door = Door::open(&by.door, Form::Silent).await?;
+    let event = found(&door, id).await.map(|item| {
         if let Some(event) = event.as_object_mut() {
-            event.insert("action_item".to_owned(), json!(id));
+            event.insert("action_item".to_owned(), json!(item.id().to_string()));
             event.insert("by".to_owned(), json!(by.by));
         }
-        door.post_mortem(&event).await
-    }
-    .await;
-    door.close().await?;
-    let answer = answer?;
-    if json {
-        print(&pretty(&answer)?);
-        return Ok(OK);
-    }
+        event
+    });
+    door.ask_post_mortem(event, json, said).await
+}
+
+/// How an item stands, in a line.
+fn said(answer: &Value) -> String {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let owner = if text("owner").is_empty() { text("team") } else { text("owner") };
-    print(&format!(
+    format!(
         "{} is {}: {} has it, due {}: {}\n",
         text("id"),
         text("status").replace('_', " "),
         printable(&owner),
         text("due"),
         printable(&text("title"))
-    ));
-    Ok(OK)
+    )
 }

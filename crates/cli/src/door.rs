@@ -17,7 +17,7 @@ use monitoring_core::catalogue::{Catalogue, environment_suffix};
 use serde_json::Value;
 
 use crate::catalogue;
-use crate::command::{Exit, environment};
+use crate::command::{Exit, OK, environment, pretty, print};
 use crate::local::data::{self, Data, Origin};
 use crate::local::engine::Engine;
 use crate::local::laptop::Telemetry;
@@ -33,8 +33,8 @@ const CONNECT: Duration = Duration::from_millis(500);
 /// The alias of the versions that serve; the newest one may not have been tried yet.
 const LIVE: &str = "live";
 
-/// How long a function may take to answer; its own time-out is half a minute.
-const INVOKE: Duration = Duration::from_mins(1);
+/// How long a function may take to answer: longer than the longest time-out of one, the 90 s of post-mortem.
+const INVOKE: Duration = Duration::from_secs(100);
 
 /// Which state a command is about.
 #[derive(Clone, Debug, Args)]
@@ -211,6 +211,23 @@ impl Door {
             }
             Self::Deployed(deployed) => deployed.invoke("post-mortem", event).await,
         }
+    }
+
+    /// Gives an event to the post-mortem function, ends, and prints its answer: as JSON, or as the line that `said` makes of it.
+    pub async fn ask_post_mortem(
+        mut self,
+        event: Result<Value, Exit>,
+        json: bool,
+        said: impl FnOnce(&Value) -> String,
+    ) -> Result<u8, Exit> {
+        let answer = match event {
+            Ok(event) => self.post_mortem(&event).await,
+            Err(error) => Err(error),
+        };
+        self.close().await?;
+        let answer = answer?;
+        print(&if json { pretty(&answer)? } else { said(&answer) });
+        Ok(OK)
     }
 
     /// Gives an event to the reminder function and returns its answer. What it refuses is an [`Exit`].

@@ -132,7 +132,7 @@ pub async fn run(args: PostMortemsArgs, json: bool) -> Result<u8, Exit> {
     match args.command {
         Command::List { draft, door } => list(draft, &door, json).await,
         Command::Show(one) => show(&one, json).await,
-        Command::Write(one) => ask(&one.id, &one.door, Value::Null, json).await,
+        Command::Write(one) => ask(&one.id, &one.door, json!({}), json).await,
         Command::Edit { id, section, text, by, door } => {
             let text = text.map(|text| words(&text)).transpose()?;
             let edit = json!({ "edit": { "section": section.0.name(), "text": text, "by": by } });
@@ -213,35 +213,23 @@ fn missing(id: &IncidentId) -> Exit {
 async fn ask(id: &str, args: &DoorArgs, mut event: Value, json: bool) -> Result<u8, Exit> {
     args.must_exist()?;
     let form = if json { Form::Silent } else { Form::People { colour: false } };
-    let mut door = Door::open(args, form).await?;
-    let answer = async {
-        let id = resolve_id(&door, id).await?;
-        if event.is_null() {
-            event = json!({});
-        }
+    let door = Door::open(args, form).await?;
+    let event = resolve_id(&door, id).await.map(|id| {
         if let Some(event) = event.as_object_mut() {
             event.insert("incident_id".to_owned(), json!(id));
         }
-        door.post_mortem(&event).await
-    }
-    .await;
-    door.close().await?;
-    let answer = answer?;
-    if json {
-        print(&pretty(&answer)?);
-        return Ok(OK);
-    }
+        event
+    });
+    door.ask_post_mortem(event, json, said).await
+}
+
+/// How a document stands, in a line.
+fn said(answer: &Value) -> String {
     let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let changed = answer.get("changed").and_then(Value::as_bool).unwrap_or_default();
     let what = if changed { "written" } else { "unchanged" };
     let version = answer.get("version").and_then(Value::as_u64).unwrap_or_default();
-    print(&format!(
-        "{} {what}: {}, version {version}: {}\n",
-        text("incident_id"),
-        text("state"),
-        printable(&text("title"))
-    ));
-    Ok(OK)
+    format!("{} {what}: {}, version {version}: {}\n", text("incident_id"), text("state"), printable(&text("title")))
 }
 
 /// The text, or that of the file that it names.
