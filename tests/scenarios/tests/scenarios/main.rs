@@ -11,6 +11,7 @@ mod cycles;
 mod deliveries;
 mod drafts;
 mod escalation;
+mod findings;
 mod flood;
 mod interactions;
 mod investigations;
