@@ -66,6 +66,11 @@ impl Function {
         Store::new(aws_sdk_dynamodb::Client::new(&self.config), &self.catalogue.service, &self.environment)
     }
 
+    /// The region that it runs in.
+    pub fn region(&self) -> Option<String> {
+        self.config.region().map(ToString::to_string)
+    }
+
     /// The ways to reach people.
     pub fn channels(&self) -> Channels {
         let endpoints = Endpoints::from_settings(&self.settings);

@@ -56,6 +56,7 @@ pub struct Responder<O> {
     outside: O,
     catalogue: Catalogue,
     environment: String,
+    region: Option<String>,
 }
 
 /// What an invocation did.
@@ -116,7 +117,14 @@ pub enum HandleError {
 impl<O: Outside> Responder<O> {
     /// A responder over these tables, channels and catalogue.
     pub fn new(store: Store, channels: Channels, outside: O, catalogue: Catalogue, environment: String) -> Self {
-        Self { store, channels, outside, catalogue, environment }
+        Self { store, channels, outside, catalogue, environment, region: None }
+    }
+
+    /// With links into the console of this region.
+    #[must_use]
+    pub fn with_region(mut self, region: Option<String>) -> Self {
+        self.region = region;
+        self
     }
 
     /// Handles one event: records of SNS or SQS, the minute tick, or a command.
@@ -285,8 +293,8 @@ impl<O: Outside> Responder<O> {
         events: &[Event],
         now: Timestamp,
     ) -> Result<Decision, StoreError> {
-        let (catalogue, environment) = (&self.catalogue, self.environment.as_str());
-        let with = |around: &Around| decide(Policy { catalogue, environment, around }, before, events, now);
+        let (catalogue, environment, region) = (&self.catalogue, self.environment.as_str(), self.region.as_deref());
+        let with = |around: &Around| decide(Policy { catalogue, environment, region, around }, before, events, now);
         let decision = with(Around::NOTHING);
         let acts = needs_ledger(catalogue, events, before, decision.incident.as_ref());
         let concerned = concerned_by_others(before, &decision).or(decision.incident.as_ref().filter(|_| acts));

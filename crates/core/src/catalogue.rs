@@ -64,6 +64,9 @@ pub struct Catalogue {
     pub schedules: BTreeMap<String, Schedule>,
     /// By name.
     pub runbooks: BTreeMap<String, Runbook>,
+    /// The Logs Insights queries that runbooks name, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<String, LogQuery>,
     /// What holds for every automated action.
     #[serde(default)]
     pub actions: Actions,
@@ -524,6 +527,20 @@ pub struct Runbook {
     /// What is done by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub automation: Option<Automation>,
+    /// Names of the queries of the logs that help.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<String>,
+}
+
+/// A Logs Insights query that helps to find out what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// `Error Analysis`.
+    pub title: String,
+    /// Log groups that it searches.
+    pub log_groups: Vec<String>,
+    /// The query, in Logs Insights' own language.
+    pub query: String,
 }
 
 /// A log group whose retention the suite manages.

@@ -35,6 +35,8 @@ pub struct Policy<'a> {
     pub catalogue: &'a Catalogue,
     /// `production`.
     pub environment: &'a str,
+    /// Where in AWS, for links into the console; `None` where there is no account.
+    pub region: Option<&'a str>,
     /// How things stand around the incident.
     pub around: &'a Around,
 }

@@ -25,7 +25,7 @@ mod wording;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Sample;
+use crate::metric::{Sample, Unit};
 use cause::{Case, Scored};
 use change::{Changes, Class};
 use graph::Graph;
@@ -79,6 +79,9 @@ pub struct Measured {
     pub name: String,
     /// What it means.
     pub kind: Kind,
+    /// Unit of its samples, for the sentences; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// A period without incident, however long ago; may be empty. In any order; what is not finite is ignored.
     #[serde(default)]
     pub normal: Vec<Sample>,
@@ -163,6 +166,9 @@ pub struct Cause {
     pub changes: Vec<MetricChange>,
     /// Why it is ranked where it is, one sentence each, for a person.
     pub evidence: Vec<String>,
+    /// The part of `evidence` that is about its place among the others, not its own metrics.
+    #[serde(default)]
+    pub reasons: Vec<String>,
 }
 
 /// How a metric of a node changed.
@@ -170,6 +176,9 @@ pub struct Cause {
 pub struct MetricChange {
     /// The metric's name.
     pub metric: String,
+    /// Its unit, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
     /// Its level before, in its unit.
     pub from: f64,
     /// Its level since: the mean of the worse half of the samples, in its unit.
@@ -254,6 +263,7 @@ fn certain(case: &Case<'_>, ranked: &[Scored], graph_known: bool) -> Vec<Cause> 
                 certainty: ((share * scored.abnormal * known * 1e4).floor() / 1e4).clamp(0.0, 1.0),
                 changes: case.changes.conspicuous(scored.node),
                 evidence: wording::evidence(case, scored),
+                reasons: wording::reasons(case, scored),
             }
         })
         .collect()

@@ -17,6 +17,11 @@ pub use wording::date_and_time;
 /// The most alerts that a notice spells out; the rest are counted.
 pub const MAX_ALERT_LINES: usize = 5;
 
+/// The most links to queries in a notice, and the most bytes of one: a section of a message in Slack has 3,000 characters.
+pub const MAX_QUERY_LINKS: usize = 4;
+/// See [`MAX_QUERY_LINKS`].
+pub const MAX_QUERY_LINK: usize = 2_500;
+
 /// Everything that a message needs, whatever the channel. Stored with its effect, so the journal shows what was said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
@@ -147,6 +152,18 @@ pub struct RunbookCard {
     pub steps: Vec<String>,
     /// More to read.
     pub url: Option<String>,
+    /// Queries of the logs at the time of the incident.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<QueryLink>,
+}
+
+/// A link that opens a Logs Insights query in the console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryLink {
+    /// `Error Analysis`.
+    pub title: String,
+    /// Where it is.
+    pub url: String,
 }
 
 /// `18 min`, `2 h 5 min`, `3 d 4 h`: a length of time as a person would say it. Negative counts as zero.

@@ -30,6 +30,7 @@ use crate::alert::{AlertKey, bounded};
 use crate::catalogue::{Catalogue, Severity};
 use crate::decide::Effect;
 use crate::incident::{Entry, Incident, IncidentId};
+use crate::message::QueryLink;
 use course::Course;
 use impact::Loss;
 use narrative::Draft;
@@ -471,6 +472,9 @@ pub struct PostMortem {
     /// How many entries are left out in the middle.
     #[serde(default)]
     pub left_out: u32,
+    /// The runbook's queries of the logs, at the time of the incident.
+    #[serde(default)]
+    pub queries: Vec<QueryLink>,
     /// How long it took, against the targets.
     pub timings: Vec<Timing>,
     /// What it cost, by the measures of the catalogue.
@@ -539,6 +543,7 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
         sections,
         timeline,
         left_out,
+        queries: queries(evidence),
         timings,
         losses: evidence.losses.to_vec(),
         traces: evidence.traces.to_vec(),
@@ -554,6 +559,14 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
     }
     // Whoever approved it has not seen this.
     Some(PostMortem { version: written.version + 1, approval: None, ..written })
+}
+
+/// The links that the latest message about it had.
+fn queries(evidence: &Evidence<'_>) -> Vec<QueryLink> {
+    let notices = evidence.effects.iter().filter_map(|performed| Some((performed.effect.number, performed.effect.notice()?.1)));
+    let cards = notices.filter_map(|(number, notice)| Some((number, &notice.runbook.as_ref()?.queries)));
+    let latest = cards.filter(|(_, queries)| !queries.is_empty()).max_by_key(|(number, _)| *number);
+    latest.map(|(_, queries)| queries.clone()).unwrap_or_default()
 }
 
 impl PostMortem {

@@ -1,9 +1,13 @@
 //! Which runbook an incident follows, and what of it goes into a message.
 
+mod log_query;
+
 use crate::alert::bounded;
 use crate::catalogue::Catalogue;
 use crate::incident::Incident;
 use crate::message::RunbookCard;
+
+pub use log_query::Look;
 
 /// The most steps of a runbook in a message, and the most bytes of one. A message is stored once for each channel.
 const MAX_STEPS: usize = 20;
@@ -22,14 +26,15 @@ pub fn choose(incident: &Incident) -> Option<&str> {
     best.map(|(runbook, _)| runbook)
 }
 
-/// The card of a runbook by name.
-pub fn card(catalogue: &Catalogue, name: &str) -> Option<RunbookCard> {
+/// The card of a runbook by name, with links to its queries.
+pub fn card(catalogue: &Catalogue, name: &str, look: Look<'_>) -> Option<RunbookCard> {
     let runbook = catalogue.runbooks.get(name)?;
     Some(RunbookCard {
         name: runbook.name.clone(),
         title: runbook.title.clone(),
         steps: runbook.steps.iter().take(MAX_STEPS).map(|step| bounded(step, MAX_STEP)).collect(),
         url: runbook.url.clone(),
+        queries: log_query::links(catalogue, name, look),
     })
 }
 

@@ -26,7 +26,8 @@ async fn main() -> Result<(), Error> {
         let responder = responder.get_or_init(|| {
             let aws = function.aws(&event.context.invoked_function_arn);
             let (catalogue, environment) = (function.catalogue.clone(), function.environment.clone());
-            Responder::new(function.store(), function.channels(), aws, catalogue, environment)
+            let responder = Responder::new(function.store(), function.channels(), aws, catalogue, environment);
+            responder.with_region(function.region())
         });
         let answer = Box::pin(responder.handle(&event.payload, now)).await;
         if let Ok(Response { overview: Some(overview), .. }) = &answer {

@@ -286,7 +286,8 @@ impl World {
     pub fn responder(&self) -> Responder<Surroundings> {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         let (channels, outside) = (self.channels.clone(), self.outside.clone());
-        Responder::new(store, channels, outside, self.catalogue.clone(), ENVIRONMENT.to_owned())
+        let responder = Responder::new(store, channels, outside, self.catalogue.clone(), ENVIRONMENT.to_owned());
+        responder.with_region(Some("us-east-1".to_owned()))
     }
 
     /// The actions function, as it starts.

@@ -67,7 +67,8 @@ impl<O: Outside> Responder<O> {
     }
 
     fn policy(&self) -> Policy<'_> {
-        Policy { catalogue: &self.catalogue, environment: &self.environment, around: Around::NOTHING }
+        let (catalogue, environment) = (&self.catalogue, &self.environment);
+        Policy { catalogue, environment, region: self.region.as_deref(), around: Around::NOTHING }
     }
 }
 

@@ -545,7 +545,8 @@ pub(crate) struct Runbook {
     pub(crate) url: Option<String>,
     /// What is done by itself, when people were called.
     pub(crate) automation: Option<Automation>,
-    /// Saved queries that help; dashboards name them beside the steps.
+    /// Saved queries that help: dashboards name them beside the steps, messages link them at the time of the incident, and an
+    /// investigation searches their log groups for errors.
     #[serde(default)]
     #[schemars(extend("uniqueItems" = true))]
     pub(crate) queries: Vec<String>,

@@ -81,10 +81,12 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
                     steps: runbook.steps.clone(),
                     url: runbook.url.clone(),
                     automation: runbook.automation.as_ref().map(automation::automation),
+                    queries: runbook.queries.clone(),
                 };
                 (name.clone(), resolved)
             })
             .collect(),
+        queries: queries(document),
         log_groups: document
             .log_groups
             .iter()
@@ -92,6 +94,21 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
             .collect(),
         alarms,
     }
+}
+
+/// The queries that runbooks name. The others are for people who look for them.
+fn queries(document: &Document) -> BTreeMap<String, resolved::LogQuery> {
+    let named: BTreeSet<&String> = document.runbooks.values().flat_map(|runbook| &runbook.queries).collect();
+    let queries = named.into_iter().filter_map(|name| Some((name, document.queries.get(name)?)));
+    let resolved = queries.map(|(name, query)| {
+        let query = resolved::LogQuery {
+            title: query.title.clone(),
+            log_groups: query.log_groups.clone(),
+            query: query.query.trim_end().to_owned(),
+        };
+        (name.clone(), query)
+    });
+    resolved.collect()
 }
 
 fn impact(document: &Document) -> resolved::Impact {

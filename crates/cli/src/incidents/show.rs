@@ -10,7 +10,7 @@ use monitoring_core::catalogue::Runbook;
 use monitoring_core::decide::EffectKind;
 use monitoring_core::incident::{Fact, Incident};
 use monitoring_core::investigation::{Found, Investigation};
-use monitoring_core::message::{NoticeKind, format_seconds};
+use monitoring_core::message::{NoticeKind, QueryLink, format_seconds};
 use serde_json::{Value, json};
 
 /// For people.
@@ -54,6 +54,13 @@ pub(super) fn text(incident: &Incident, journal: &[JournalItem], runbook: Option
             let _ = writeln!(text, "  {}", printable(url));
         }
     }
+    let queries = queries(journal);
+    if !queries.is_empty() {
+        text.push_str("\nlogs of that time\n");
+    }
+    for query in queries {
+        let _ = writeln!(text, "  {}: {}", printable(&query.title), printable(&query.url));
+    }
     text.push_str("\njournal (UTC)\n");
     let mut lines: Vec<(Timestamp, u8, u32, String)> = journal.iter().map(line).collect();
     // Effects are timed to the millisecond.
@@ -64,6 +71,17 @@ pub(super) fn text(incident: &Incident, journal: &[JournalItem], runbook: Option
         let _ = writeln!(text, "  {}  {}", time(at), line.join("\n"));
     }
     text
+}
+
+/// The links to queries of the logs that the latest message had.
+fn queries(journal: &[JournalItem]) -> &[QueryLink] {
+    let notices = journal.iter().filter_map(|item| match item {
+        JournalItem::Effect { effect, .. } => Some((effect.number, effect.notice()?.1)),
+        JournalItem::Entry(_) => None,
+    });
+    let cards = notices.filter_map(|(number, notice)| Some((number, notice.runbook.as_ref()?.queries.as_slice())));
+    let latest = cards.filter(|(_, queries)| !queries.is_empty()).max_by_key(|(number, _)| *number);
+    latest.map(|(_, queries)| queries).unwrap_or_default()
 }
 
 /// For programs: entries and effects as they are stored.

@@ -39,6 +39,7 @@ pub(crate) fn document(severity: Severity, rules: &[(&str, Priority)]) -> PostMo
         written_at: at(0),
         sections: BTreeMap::new(),
         timeline: Vec::new(),
+        queries: Vec::new(),
         left_out: 0,
         losses: Vec::new(),
         traces: Vec::new(),

@@ -108,7 +108,7 @@ impl World<'_> {
     /// Decides, keeps what was decided, and returns how many events were consumed.
     fn decide(&mut self, group: &GroupKey, events: &[Event], now: Timestamp) -> usize {
         let before = self.latest.get(group);
-        let policy = |around| Policy { catalogue: self.catalogue, environment: "production", around };
+        let policy = |around| Policy { catalogue: self.catalogue, environment: "production", region: None, around };
         let mut decision = decide(policy(Around::NOTHING), before, events, now);
         if concerned_by_others(before, &decision).is_some() {
             let around = Around { parents: self.parents(group), ..Around::default() };

@@ -57,6 +57,8 @@ impl Deciding<'_> {
         members.sort_by_key(|member| {
             (member.state != ChangeState::Firing, std::cmp::Reverse(member.severity), member.since)
         });
+        let end = incident.resolution.as_ref().map(|end| end.at);
+        let look = runbook::Look { region: self.policy.region, onset: incident.onset, end, now: self.now };
         let more = members.len().saturating_sub(MAX_ALERT_LINES) + incident.beyond.len();
         Some(Notice {
             incident: incident.id.clone(),
@@ -72,7 +74,7 @@ impl Deciding<'_> {
             at: self.now,
             alerts: members.into_iter().take(MAX_ALERT_LINES).map(line_of).collect(),
             more_alerts: u32::try_from(more).unwrap_or(u32::MAX),
-            runbook: incident.runbook.as_deref().and_then(|name| runbook::card(self.policy.catalogue, name)),
+            runbook: incident.runbook.as_deref().and_then(|name| runbook::card(self.policy.catalogue, name, look)),
             dedup_keys,
         })
     }

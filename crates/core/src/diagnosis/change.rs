@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Input, Kind, Measured, MetricChange};
+use crate::metric::Unit;
 use series::{Direction, Prepared, median, spread};
 
 /// At this many standard errors a change is as likely real as not.
@@ -97,6 +98,7 @@ pub(super) struct NodeChanges<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Change<'a> {
     metric: &'a str,
+    unit: Option<Unit>,
     kind: Kind,
     direction: Direction,
     level: f64,
@@ -314,6 +316,7 @@ impl<'a> Change<'a> {
         let onset = series.onset(cut, |value| direction.turn(value) - level >= OUT_OF_RANGE * spread);
         Some(Self {
             metric: series.name(),
+            unit: series.unit(),
             kind: series.kind(),
             direction,
             level,
@@ -332,6 +335,7 @@ impl<'a> Change<'a> {
         };
         MetricChange {
             metric: self.metric.to_owned(),
+            unit: self.unit,
             from: original(self.level),
             to: original(self.level + self.rise),
             spreads: (self.rise / self.spread).max(0.0),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::metric::Sample;
+use crate::metric::{Sample, Unit};
 
 mod properties;
 
@@ -24,7 +24,7 @@ fn noise(level: f64, count: i64) -> Vec<f64> {
 fn measured(name: &str, kind: Kind, level: f64, since: &[f64]) -> Measured {
     let mut around = samples(-10, &noise(level, 10));
     around.extend(samples(0, since));
-    Measured { name: name.to_owned(), kind, normal: samples(-1000, &noise(level, 60)), around }
+    Measured { name: name.to_owned(), kind, unit: None, normal: samples(-1000, &noise(level, 60)), around }
 }
 
 fn latency(level: f64, since: f64) -> Measured {
@@ -40,7 +40,13 @@ fn availability(since: f64) -> Measured {
     let always = vec![100.0; 60];
     let mut around = samples(-10, &[100.0; 10]);
     around.extend(samples(0, &[since; 3]));
-    Measured { name: "availability".to_owned(), kind: Kind::Availability, normal: samples(-1000, &always), around }
+    Measured {
+        name: "availability".to_owned(),
+        kind: Kind::Availability,
+        unit: None,
+        normal: samples(-1000, &always),
+        around,
+    }
 }
 
 fn node(name: &str, metrics: Vec<Measured>) -> Node {
@@ -224,11 +230,31 @@ fn the_answer_says_when_and_how_far_in_words() {
     assert_eq!(
         store.evidence,
         [
-            "latency of store left its normal range at 12:00 UTC: 320 instead of 20, 300 times its usual spread",
+            "latency 320 instead of 20 since 12:00 UTC, 300 times its usual spread",
             "it calls nothing that is known",
             "it accounts for all of the extra time of site",
         ]
     );
+    // A metric that has a unit is told with it.
+    let mut nodes = chain(3632.0, 3532.0, 20.0);
+    nodes[2].metrics[0] =
+        Measured { unit: Some(Unit::Milliseconds), ..measured("latency", Kind::Latency, 504.0, &[3936.0, 3936.0]) };
+    let with_unit = check("unit", &input(nodes, calls("site>shop shop>store")), "store");
+    let sentence = &with_unit.causes()[0].evidence[0];
+    assert!(sentence.starts_with("latency 3.94 s instead of 504 ms since 12:00 UTC, "), "{sentence}");
+    // What had never moved has no spread to count by.
+    let mut nodes = chain(3632.0, 3532.0, 20.0);
+    let still = |value: f64| (0..60).map(|_| value).collect::<Vec<f64>>();
+    nodes[2].metrics.push(Measured {
+        unit: Some(Unit::Count),
+        normal: samples(-1000, &still(0.0)),
+        around: samples(-10, &[&still(0.0)[..10], &[2.6, 2.6, 2.6]].concat()),
+        ..measured("throttles", Kind::HigherIsWorse, 0.0, &[])
+    });
+    let diagnosis_of_still = diagnose(&input(nodes, calls("site>shop shop>store")));
+    let store = diagnosis_of_still.causes().iter().find(|cause| cause.node == "store").unwrap();
+    let expected = "throttles 2.6 instead of 0 since 12:00 UTC, where it had been constant";
+    assert!(store.evidence.contains(&expected.to_owned()), "{:?}", store.evidence);
     let site = diagnosis.causes().iter().find(|cause| cause.node == "site").unwrap();
     assert_eq!(site.changes[0].onset, Some(minute(1)));
     assert!(

@@ -12,30 +12,44 @@ const MOST_METRICS: usize = 3;
 /// From which share on a node is said to explain another, and a node's excess to account for the target's.
 const WORTH_SAYING: f64 = 0.3;
 
-/// One sentence for each reason, without a full stop.
+/// From how many times its usual spread on a metric had not moved at all: how many times is no figure then.
+const STILL: f64 = 1000.0;
+
+/// One sentence for each reason, without a full stop: its own metrics, then [`reasons`].
 pub(super) fn evidence(case: &Case<'_>, scored: &Scored) -> Vec<String> {
-    let name = case.changes.name(scored.node);
     let changes = case.changes.conspicuous(scored.node);
-    let mut sentences: Vec<String> =
-        changes.iter().take(MOST_METRICS).map(|change| left_normal_range(name, change)).collect();
+    let mut sentences: Vec<String> = changes.iter().take(MOST_METRICS).map(with_spread).collect();
     if sentences.is_empty() {
-        sentences.push(format!("nothing of {name} is far out of its normal range"));
+        sentences.push(format!("nothing of {} is far out of its normal range", case.changes.name(scored.node)));
     }
-    sentences.extend(load(case, scored));
-    sentences.push(dependencies(case, scored, changes.iter().filter_map(|change| change.onset).min()));
+    sentences.extend(reasons(case, scored));
+    sentences
+}
+
+/// What of its place among the others speaks for it.
+pub(super) fn reasons(case: &Case<'_>, scored: &Scored) -> Vec<String> {
+    let onset = case.changes.conspicuous(scored.node).iter().filter_map(|change| change.onset).min();
+    let mut sentences: Vec<String> = load(case, scored).into_iter().collect();
+    sentences.push(dependencies(case, scored, onset));
     sentences.extend(accounts_for(case, scored));
     sentences
 }
 
-fn left_normal_range(name: &str, change: &MetricChange) -> String {
-    let MetricChange { metric, from, to, spreads, onset } = change;
-    let when = onset.map_or(String::new(), |at| format!(" at {}", clock(at)));
-    format!(
-        "{metric} of {name} left its normal range{when}: {} instead of {}, {} times its usual spread",
-        short(*to),
-        short(*from),
-        short(*spreads)
-    )
+impl MetricChange {
+    /// `ResponseTime 3.94 s instead of 504 ms since 12:03 UTC`.
+    pub fn in_words(&self) -> String {
+        let since = self.onset.map_or(String::new(), |at| format!(" since {}", clock(at)));
+        let level = |value: f64| self.unit.map_or_else(|| short(value), |unit| unit.format(value));
+        format!("{} {} instead of {}{since}", self.metric, level(self.to), level(self.from))
+    }
+}
+
+fn with_spread(change: &MetricChange) -> String {
+    let spread = match change.spreads {
+        STILL.. => "where it had been constant".to_owned(),
+        spreads => format!("{} times its usual spread", short(spreads)),
+    };
+    format!("{}, {spread}", change.in_words())
 }
 
 fn load(case: &Case<'_>, scored: &Scored) -> Option<String> {

@@ -49,7 +49,7 @@ pub fn investigate(
     let rules = rules(catalogue);
     let length = |rule: &Rule| length(catalogue, rule, question, now);
     let windows = Windows::new(catalogue, &rules, &length, needs, answers);
-    let (nodes, units) = nodes(catalogue, &rules, &length, &windows, (question, now));
+    let nodes = nodes(catalogue, &rules, &length, &windows, (question, now));
     let target =
         catalogue.rules.get(&question.rule).and_then(|rule| Some((rule, catalogue.metrics.get(&rule.metric)?)));
     let input = Input {
@@ -61,7 +61,7 @@ pub fn investigate(
         }),
         noticed_at: Some(question.onset),
     };
-    told(&diagnose(&input), &units, &windows.failures)
+    told(&diagnose(&input), &windows.failures)
 }
 
 fn rules(catalogue: &Catalogue) -> Vec<&Rule> {
@@ -86,17 +86,16 @@ fn length(catalogue: &Catalogue, rule: &Rule, question: &Question, now: Timestam
     usize::try_from(seconds / period).unwrap_or_default()
 }
 
-/// What was measured, by group; and the unit of each metric by its name there.
+/// What was measured, by group.
 fn nodes(
     catalogue: &Catalogue,
     rules: &[&Rule],
     length: &dyn Fn(&Rule) -> usize,
     windows: &Windows,
     (question, now): (&Question, Timestamp),
-) -> (Vec<Node>, BTreeMap<String, Unit>) {
+) -> Vec<Node> {
     let begins = begins(question, now);
     let mut nodes: BTreeMap<GroupKey, Vec<Measured>> = BTreeMap::new();
-    let mut units = BTreeMap::new();
     let mut seen: BTreeSet<(&str, Dimensions)> = BTreeSet::new();
     // A metric that several rules watch counts once: for the rule that asks, else for the first by name.
     let mut ordered = rules.to_vec();
@@ -112,13 +111,12 @@ fn nodes(
             let mut further = dimensions.clone();
             further.retain(|name, _| !rule.group_by.contains(name));
             let name = format!("{}{}", metric.name, format_dimensions(&further));
-            units.insert(name.clone(), metric.unit);
-            let measured = Measured { name, kind: kind(catalogue, rule, metric, question), normal, around };
+            let kind = kind(catalogue, rule, metric, question);
+            let measured = Measured { name, kind, unit: Some(metric.unit), normal, around };
             nodes.entry(GroupKey::for_rule(rule, dimensions)).or_default().push(measured);
         }
     }
-    let nodes = nodes.into_iter().map(|(group, metrics)| Node { name: group.to_string(), metrics }).collect();
-    (nodes, units)
+    nodes.into_iter().map(|(group, metrics)| Node { name: group.to_string(), metrics }).collect()
 }
 
 /// The datapoints with their times; the last is that of the newest complete period.
@@ -179,7 +177,7 @@ fn calls(catalogue: &Catalogue, nodes: &[Node]) -> Option<Vec<Call>> {
     Some(calls)
 }
 
-fn told(diagnosis: &Diagnosis, units: &BTreeMap<String, Unit>, failures: &[String]) -> Investigation {
+fn told(diagnosis: &Diagnosis, failures: &[String]) -> Investigation {
     let causes = diagnosis.causes();
     let headline = match (&diagnosis.finding, causes.first()) {
         (Finding::NothingToCompare, _) => "no metric has samples of now and of before to compare".to_owned(),
@@ -187,7 +185,7 @@ fn told(diagnosis: &Diagnosis, units: &BTreeMap<String, Unit>, failures: &[Strin
         (_, None) => format!("none of {} metrics left its normal range", diagnosis.compared),
     };
     let mut findings: Vec<Found> = causes.iter().enumerate().take(MAX_CAUSES).filter_map(cause).collect();
-    findings.extend(moved(causes, units));
+    findings.extend(moved(causes));
     if !diagnosis.graph_known && !causes.is_empty() {
         let text = "the catalogue says of no group what it depends on (noise.dependencies), so the causes are ranked less surely";
         findings.push(unavailable(text.to_owned()));
@@ -216,12 +214,12 @@ fn cause((place, cause): (usize, &Cause)) -> Option<Found> {
 }
 
 /// The metrics that left their normal range, in the order in which they did.
-fn moved(causes: &[Cause], units: &BTreeMap<String, Unit>) -> Vec<Found> {
+fn moved(causes: &[Cause]) -> Vec<Found> {
     let changes = causes.iter().flat_map(|cause| cause.changes.iter().map(move |change| (cause, change)));
     let mut moved: Vec<_> = changes.filter_map(|(cause, change)| Some((change.onset?, cause, change))).collect();
     moved.sort_by(|(a, _, x), (b, _, y)| a.cmp(b).then(y.spreads.total_cmp(&x.spreads)));
     let told = moved.into_iter().take(MAX_MOVED).map(|(at, cause, change)| {
-        let unit = units.get(&change.metric).copied().unwrap_or(Unit::None);
+        let unit = change.unit.unwrap_or(Unit::None);
         let (from, to) = (unit.format(change.from), unit.format(change.to));
         let text = format!("{} of {} from {from} to {to}", change.metric, cause.node);
         Found { kind: Kind::Moved, text, at: Some(at), certainty: None }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::wording::date_and_time;
-use super::{Notice, NoticeKind};
+use super::{Notice, NoticeKind, RunbookCard};
 use crate::alert::bounded;
 use crate::catalogue::Severity;
 
@@ -33,12 +33,19 @@ pub fn event(notice: &Notice, dedup_key: &str, routing_key: &str) -> Option<Valu
     if let ("trigger", Value::Object(fields)) = (action, &mut event) {
         fields.insert("client".to_owned(), json!(format!("{} monitoring", bounded(&notice.service, 100))));
         fields.insert("payload".to_owned(), payload(notice));
-        if let Some((runbook, link)) = notice.runbook.as_ref().and_then(|runbook| Some((runbook, runbook.link()?))) {
-            let text = format!("Runbook: {}", runbook.heading());
-            fields.insert("links".to_owned(), json!([{"href": link, "text": text}]));
+        let links: Vec<Value> = notice.runbook.iter().flat_map(links).collect();
+        if !links.is_empty() {
+            fields.insert("links".to_owned(), Value::Array(links));
         }
     }
     Some(event)
+}
+
+/// The runbook, and its queries of the logs.
+fn links(runbook: &RunbookCard) -> Vec<Value> {
+    let read = runbook.link().map(|link| json!({"href": link, "text": format!("Runbook: {}", runbook.heading())}));
+    let queries = runbook.query_links().map(|(title, url)| json!({"href": url, "text": format!("Logs: {title}")}));
+    read.into_iter().chain(queries).collect()
 }
 
 fn payload(notice: &Notice) -> Value {

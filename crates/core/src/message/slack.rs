@@ -44,6 +44,7 @@ pub fn blocks(notice: &Notice, buttons: bool) -> Value {
     blocks.extend(notice.more().map(|more| section(&more)));
     if !matches!(notice.kind, NoticeKind::Resolved { .. } | NoticeKind::PostMortem { .. }) {
         blocks.extend(notice.runbook.as_ref().map(runbook));
+        blocks.extend(notice.runbook.iter().flat_map(RunbookCard::query_links).map(query));
         blocks.extend(buttons.then(|| actions(notice)));
     }
     blocks.push(footer(notice));
@@ -151,6 +152,11 @@ fn runbook(runbook: &RunbookCard) -> Value {
     lines.extend(runbook.first_steps().iter().map(|step| escaped(step)));
     lines.extend(runbook.more_steps());
     section(&lines.join("\n"))
+}
+
+/// In a section of its own: a link is long, though people see its title only.
+fn query((title, url): (String, &str)) -> Value {
+    section(&format!("<{}|Logs: {}>", url.replace('&', "&amp;"), escaped(&title)))
 }
 
 fn footer(notice: &Notice) -> Value {

@@ -1,4 +1,4 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::metric::Unit;
@@ -57,6 +57,11 @@ fn notice(kind: NoticeKind, status: Status, why: &str) -> Notice {
             .map(str::to_owned)
             .to_vec(),
             url: Some("https://wiki.example.com/runbooks/high-error-rate?a=1&b=2".to_owned()),
+            queries: vec![QueryLink {
+                title: "Error Analysis".to_owned(),
+                url: "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:logs-insights"
+                    .to_owned(),
+            }],
         }),
         on_call: None,
         dedup_keys: vec!["INC-20261123-0f3a9c1d".to_owned()],
@@ -92,6 +97,10 @@ fn hostile() -> Notice {
         title: long.clone(),
         steps: vec![long; 500],
         url: Some("https://a|<!channel>".to_owned()),
+        queries: vec![
+            QueryLink { title: markup.to_owned(), url: "https://a|<!channel>".to_owned() },
+            QueryLink { title: markup.to_owned(), url: "javascript:alert(1)".to_owned() },
+        ],
     });
     notice
 }
@@ -249,6 +258,30 @@ fn hostile_text_stays_text_in_slack() {
         }
     }
     insta::assert_json_snapshot!(slack::thread_reply(&notice, true)["blocks"][1]);
+}
+
+#[test]
+fn a_long_link_fits_and_its_title_cannot_break_out_of_it() {
+    let mut notice = page(1, 0, "w");
+    let url = format!("https://a/?b&c={}", "x".repeat(2480));
+    let title = "a|b> <!channel> ".repeat(50);
+    let queries = vec![QueryLink { title, url: url.clone() }; 9];
+    notice.runbook.as_mut().unwrap().queries = queries;
+    let message = slack::blocks(&notice, true);
+    let blocks = message["blocks"].as_array().unwrap();
+    let texts = blocks.iter().filter_map(|block| block["text"]["text"].as_str());
+    let links: Vec<&str> = texts.filter(|text| text.contains("|Logs: ")).collect();
+    assert_eq!(links.len(), 4, "as many as a message takes");
+    for link in links {
+        assert!(link.starts_with(&format!("<{}|Logs: a|b&gt; &lt;!channel&gt;", url.replace('&', "&amp;"))), "{link}");
+        assert!(link.ends_with('>') && link.matches('>').count() == 1 && link.chars().count() <= 3000, "{link}");
+    }
+    let event = pagerduty::event(&notice, "k", "KEY").unwrap();
+    assert_eq!(event["links"].as_array().unwrap().len(), 5, "the runbook's page and four queries");
+    assert_eq!(event["links"][1]["href"], json!(url));
+    let too_long = QueryLink { title: "t".to_owned(), url: format!("{url}xxxxxx") };
+    notice.runbook.as_mut().unwrap().queries = vec![too_long];
+    assert_eq!(pagerduty::event(&notice, "k", "KEY").unwrap()["links"].as_array().unwrap().len(), 1);
 }
 
 #[test]

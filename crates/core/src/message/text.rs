@@ -81,6 +81,7 @@ fn lines(notice: &Notice) -> Vec<String> {
         lines.extend(runbook.first_steps());
         lines.extend(runbook.more_steps());
         lines.extend(runbook.link().map(str::to_owned));
+        lines.extend(runbook.query_links().map(|(title, url)| format!("Logs, {title}: {url}")));
     }
     lines.push(String::new());
     lines.push(match notice.next_step() {

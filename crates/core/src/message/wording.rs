@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{AlertLine, Notice, NoticeKind, OnCallPerson, RunbookCard, format_seconds};
+use super::{
+    AlertLine, MAX_QUERY_LINK, MAX_QUERY_LINKS, Notice, NoticeKind, OnCallPerson, QueryLink, RunbookCard,
+    format_seconds,
+};
 use crate::alert::bounded;
 use crate::incident::Status;
 use crate::metric::format_dimensions;
@@ -202,10 +205,28 @@ impl RunbookCard {
 
     /// The link, if it is one that a message may carry.
     pub(super) fn link(&self) -> Option<&str> {
-        let plain = |character: char| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '|' | '"' | '`');
-        let is_web = |url: &&str| url.starts_with("https://") || url.starts_with("http://");
-        self.url.as_deref().filter(is_web).filter(|url| url.len() <= MAX_LINK && url.chars().all(plain))
+        self.url.as_deref().filter(|url| is_link(url, MAX_LINK))
     }
+
+    /// Titles and links of the queries that a message may carry.
+    pub(super) fn query_links(&self) -> impl Iterator<Item = (String, &str)> {
+        let links = self.queries.iter().filter(|query| query.is_safe());
+        links.take(MAX_QUERY_LINKS).map(|query| (bounded(query.title.trim(), 100), query.url.as_str()))
+    }
+}
+
+impl QueryLink {
+    /// Whether a message or a document may carry it.
+    pub(crate) fn is_safe(&self) -> bool {
+        is_link(&self.url, MAX_QUERY_LINK)
+    }
+}
+
+/// Whether it is the address of a page, and nothing in it can end the markup around it.
+fn is_link(url: &str, longest: usize) -> bool {
+    let plain = |character: char| character.is_ascii_graphic() && !matches!(character, '<' | '>' | '|' | '"' | '`');
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    is_web && url.len() <= longest && url.chars().all(plain)
 }
 
 /// `2026-11-23 03:12 UTC`.

@@ -2,6 +2,7 @@
 
 use super::PostMortem;
 use super::layout::{Block, Bullet, Table, blocks};
+use crate::message::QueryLink;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--text:#1b1f24;--quiet:#59636e;--line:#d1d9e0;--back:#fff;--stripe:#f6f8fa}\
@@ -29,6 +30,7 @@ pub fn html(document: &PostMortem) -> String {
             }
             Block::Remark(remark) => format!("<p><em>{}</em></p>\n", escaped(&remark)),
             Block::Bullets(bullets) => format!("<ul>\n{}</ul>\n", bullets.iter().map(item).collect::<String>()),
+            Block::Links(links) => format!("<ul>\n{}</ul>\n", links.iter().map(link).collect::<String>()),
             Block::Table(table) => rows(&table),
             // Made here, and what comes from outside is escaped in it.
             Block::Picture(svg) => format!("<figure>{svg}</figure>\n"),
@@ -49,6 +51,10 @@ fn item(bullet: &Bullet) -> String {
         return format!("<li>{text}</li>\n");
     }
     format!("<li>{text} <small>({})</small></li>\n", escaped(&bullet.sources))
+}
+
+fn link(link: &QueryLink) -> String {
+    format!("<li><a href=\"{}\" rel=\"noreferrer\">{}</a></li>\n", escaped(&link.url), escaped(&link.title))
 }
 
 fn rows(table: &Table) -> String {

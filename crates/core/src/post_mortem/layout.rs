@@ -4,7 +4,7 @@ use super::course::list;
 use super::narrative::Draft;
 use super::picture;
 use super::{PostMortem, Section, Statement, Timing};
-use crate::message::{date_and_time, format_seconds};
+use crate::message::{QueryLink, date_and_time, format_seconds};
 
 /// A part of a page. All texts are plain: whoever writes them escapes them.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub(super) enum Block {
     Remark(String),
     Bullets(Vec<Bullet>),
     Table(Table),
+    /// Pages elsewhere: safe ones.
+    Links(Vec<QueryLink>),
     /// The metrics, where a page can show them.
     Picture(String),
 }
@@ -51,6 +53,11 @@ pub(super) fn blocks(document: &PostMortem) -> Vec<Block> {
             "{} entries in the middle are left out; `monitorctl incidents show {}` has them all.",
             document.left_out, document.incident_id
         )));
+    }
+    let links: Vec<QueryLink> = document.queries.iter().filter(|query| query.is_safe()).cloned().collect();
+    if !links.is_empty() {
+        blocks.push(Block::Heading("Logs of that time"));
+        blocks.push(Block::Links(links));
     }
     if let Some(svg) = picture::svg(document) {
         blocks.push(Block::Heading("Metrics (UTC)"));

@@ -20,6 +20,11 @@ pub fn markdown(document: &PostMortem) -> String {
                 text.extend(bullets.iter().map(line));
                 text.push('\n');
             }
+            Block::Links(links) => {
+                // In angle brackets, so that the parentheses of an address do not end it.
+                text.extend(links.iter().map(|link| format!("- [{}](<{}>)\n", escaped(&link.title), link.url)));
+                text.push('\n');
+            }
             Block::Table(table) => text.push_str(&rows(&table)),
             Block::Picture(_) => {
                 text.push_str(&format!(

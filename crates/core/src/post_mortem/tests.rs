@@ -43,7 +43,7 @@ impl Story {
 
     /// Decides; every message is accepted at once.
     fn happens(&mut self, event: Event) -> &mut Self {
-        let policy = Policy { catalogue: &self.catalogue, environment: "production", around: &self.around };
+        let policy = Policy { catalogue: &self.catalogue, environment: "production", region: Some("us-east-1"), around: &self.around };
         let decision = decide(policy, self.incident.as_ref(), &[event], self.now);
         self.incident = decision.incident;
         self.entries.extend(decision.entries);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::{Kind, Measured};
-use crate::metric::Sample;
+use crate::metric::{Sample, Unit};
 
 /// The largest magnitude of a value that is told from a larger one, so that squares and sums stay finite.
 const MOST: f64 = 1e100;
@@ -53,6 +53,10 @@ impl<'a> Prepared<'a> {
         let [low, quarter, middle, upper, high] = quantiles(&normal);
         let normal_spread = spread_of([low, quarter, middle, upper, high]);
         Self { measured, normal, normal_level: middle, normal_spread, around, period }
+    }
+
+    pub(super) fn unit(&self) -> Option<Unit> {
+        self.measured.unit
     }
 
     pub(super) fn name(&self) -> &'a str {
@@ -171,6 +175,7 @@ mod tests {
         let measured = |times: &[i64]| Measured {
             name: "m".to_owned(),
             kind: Kind::Latency,
+            unit: None,
             normal: Vec::new(),
             around: samples(times),
         };

@@ -39,7 +39,7 @@ fn any_name(names: &'static str) -> impl Strategy<Value = String> {
 
 fn any_input() -> impl Strategy<Value = Input> {
     let metric = (any_name("xyz"), any_kind(), any_samples(30), any_samples(20))
-        .prop_map(|(name, kind, normal, around)| Measured { name, kind, normal, around });
+        .prop_map(|(name, kind, normal, around)| Measured { name, kind, unit: None, normal, around });
     let node =
         (any_name("abcd"), prop::collection::vec(metric, 0..4)).prop_map(|(name, metrics)| Node { name, metrics });
     let call = (any_name("abcde"), any_name("abcde")).prop_map(|(caller, callee)| Call { caller, callee });
