@@ -11,9 +11,17 @@ locals {
     }
   }
   # The log groups that a metric of the catalogue is made from, by name or ARN.
-  queried_log_groups = distinct(flatten([for metric in values(local.catalogue.metrics) : try(metric.source.log_groups, [])]))
+  metric_log_groups = distinct(flatten([for metric in values(local.catalogue.metrics) : try(metric.source.log_groups, [])]))
+  # And those that an investigation searches: of the queries that runbooks name.
+  queried_log_groups = distinct(concat(local.metric_log_groups, flatten([for query in values(try(local.catalogue.queries, {})) : query.log_groups])))
   queries_logs       = length(local.queried_log_groups) > 0
-  reads_costs        = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
+  # The functions whose versions an investigation reads: those that metrics and log groups name.
+  watched_functions = distinct(concat(
+    flatten([for metric in values(local.catalogue.metrics) : [for dimensions in metric.dimensions : try(dimensions.FunctionName, [])]]),
+    [for group in local.queried_log_groups : trimprefix(group, "/aws/lambda/") if startswith(group, "/aws/lambda/")],
+  ))
+  measures_logs = length(local.metric_log_groups) > 0
+  reads_costs   = anytrue([for metric in values(local.catalogue.metrics) : metric.source.kind == "cost"])
   # What the catalogue lets actions change, by kind.
   kinds_of_action = distinct([for statement in values(local.permissions_by_action) : statement.kind])
   default_actions = toset([for kind in local.kinds_of_action : kind if var.environment == "production" || kind == "circuit_breaker"])
@@ -140,6 +148,21 @@ locals {
         resources = ["*"]
         condition = null
       } : null,
+      length(local.watched_functions) > 0 ? {
+        sid     = "Versions"
+        actions = ["lambda:ListVersionsByFunction", "lambda:ListAliases"]
+        resources = [
+          for name in local.watched_functions : "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${name}"
+        ]
+        condition = null
+      } : null,
+      {
+        sid = "Changes"
+        # Knows no resource smaller than the account (checkov's CKV_AWS_356 is skipped for such calls, in modules/function).
+        actions   = ["cloudtrail:LookupEvents"]
+        resources = ["*"]
+        condition = null
+      },
       {
         sid       = "Alerts"
         actions   = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem"]
@@ -276,6 +299,35 @@ locals {
         resources = ["*"]
         condition = null
       },
+      local.measures_logs ? {
+        sid     = "Queries"
+        actions = ["logs:StartQuery"]
+        resources = [
+          for group in local.metric_log_groups :
+          startswith(group, "arn:") ? group : "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:${group}:*"
+        ]
+        condition = null
+      } : null,
+      local.measures_logs ? {
+        sid = "QueryResults"
+        # A query has no ARN.
+        actions   = ["logs:GetQueryResults", "logs:StopQuery"]
+        resources = ["*"]
+        condition = null
+      } : null,
+      local.reads_costs ? {
+        sid       = "Costs"
+        actions   = ["ce:GetCostAndUsage"]
+        resources = ["*"]
+        condition = null
+      } : null,
+      # Answers of Cost Explorer are kept: each question costs a cent.
+      local.reads_costs ? {
+        sid       = "Cache"
+        actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        resources = [local.table_arn["monitoring-metrics"]]
+        condition = null
+      } : null,
       {
         sid       = "Incidents"
         actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem"]

@@ -7,6 +7,7 @@
 mod cloudwatch;
 mod cost;
 pub(crate) mod failure;
+pub(crate) mod history;
 mod invoke;
 mod logs;
 mod sns;
@@ -19,6 +20,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use jiff::Timestamp;
 use monitoring_core::catalogue::{Source, environment_suffix};
+use monitoring_core::investigation::{Gathered, Wanted};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -48,6 +50,9 @@ pub struct Pace {
     pub poll: Duration,
     /// The longest wait for the result of a Logs Insights query.
     pub poll_at_most: Duration,
+    /// The wait between two calls of CloudTrail's `LookupEvents`, which allows two a second for the whole account and region.
+    /// Source: <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
+    pub between_lookups: Duration,
     /// After this time, what has not been read is given up.
     pub deadline: Duration,
 }
@@ -58,6 +63,7 @@ impl Default for Pace {
             back_off: Duration::from_millis(200),
             poll: Duration::from_millis(200),
             poll_at_most: Duration::from_secs(2),
+            between_lookups: Duration::from_millis(600),
             deadline: Duration::from_secs(20),
         }
     }
@@ -75,6 +81,7 @@ pub struct Aws {
     function_prefix: String,
     alias: Option<String>,
     pace: Pace,
+    cloudtrail: OnceLock<aws_sdk_cloudtrail::Client>,
     cloudwatch: OnceLock<aws_sdk_cloudwatch::Client>,
     logs: OnceLock<aws_sdk_cloudwatchlogs::Client>,
     cost: OnceLock<aws_sdk_costexplorer::Client>,
@@ -96,6 +103,7 @@ impl Aws {
             alias: None,
             pace: Pace::default(),
             actions: ActionsFunction::new(format!("{service}-actions{}", environment_suffix(environment))),
+            cloudtrail: OnceLock::new(),
             cloudwatch: OnceLock::new(),
             logs: OnceLock::new(),
             cost: OnceLock::new(),
@@ -125,6 +133,15 @@ impl Aws {
     pub fn with_pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
+    }
+
+    fn cloudtrail(&self) -> &aws_sdk_cloudtrail::Client {
+        self.cloudtrail.get_or_init(|| {
+            let config = aws_sdk_cloudtrail::config::Builder::from(&self.config)
+                .retry_config(RetryConfig::disabled())
+                .timeout_config(self.timeouts(READ_TIMEOUT));
+            aws_sdk_cloudtrail::Client::from_conf(config.build())
+        })
     }
 
     fn cloudwatch(&self) -> &aws_sdk_cloudwatch::Client {
@@ -228,6 +245,22 @@ impl Outside for Aws {
 
     async fn alarms(&self, prefix: &str) -> Result<Vec<AlarmState>, String> {
         cloudwatch::alarms(self.cloudwatch(), &self.pace, Instant::now() + self.pace.deadline, prefix).await
+    }
+
+    async fn evidence(&self, wanted: &Wanted) -> Gathered {
+        let deadline = Instant::now() + self.pace.deadline;
+        let (functions, calls, patterns) = tokio::join!(
+            history::functions(self.lambda(), &self.pace, deadline, &wanted.functions),
+            history::calls(self.cloudtrail(), &self.pace, deadline, (wanted.from, wanted.until)),
+            async {
+                if wanted.log_groups.is_empty() {
+                    return None;
+                }
+                let time = (wanted.logs_from, wanted.until);
+                Some(logs::patterns(self.logs(), &self.pace, deadline, &wanted.log_groups, time).await)
+            },
+        );
+        Gathered { functions, calls: Some(calls), patterns }
     }
 
     async fn publish(&self, topic: &str, publication: &Publication) -> Result<(), PublishError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use monitoring_core::catalogue::Source;
 use monitoring_core::cycle::Need;
+use monitoring_core::investigation::{Gathered, Wanted};
 use monitoring_core::metric::{Dimensions, Series};
 use serde_json::Value;
 
@@ -94,6 +95,9 @@ pub struct ApplyError {
 pub trait Outside: Send + Sync {
     /// Reads series. One answer for each request, in the same order; one source that fails does not stop the others.
     fn series(&self, requests: &[SeriesRequest], now: Timestamp) -> impl Future<Output = Vec<SeriesAnswer>> + Send;
+
+    /// What was deployed and changed, and what the logs say of failures. A part that cannot be read says why, and stops no other.
+    fn evidence(&self, wanted: &Wanted) -> impl Future<Output = Gathered> + Send;
 
     /// The states of the `CloudWatch` alarms whose names begin with the prefix.
     fn alarms(&self, prefix: &str) -> impl Future<Output = Result<Vec<AlarmState>, String>> + Send;

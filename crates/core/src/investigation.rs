@@ -3,6 +3,8 @@
 //! It is asked for once, when people are first called, and comes back when it is there: nobody waits for it. The groups of the rules are
 //! the nodes of the [diagnosis](crate::diagnosis), and what the catalogue says of their dependencies is its call graph.
 
+mod change;
+mod evidence;
 mod series;
 
 use jiff::Timestamp;
@@ -10,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{GroupKey, bounded};
 
+pub use change::{Change, ChangeSource};
+pub(crate) use evidence::FUNCTION;
+pub use evidence::{Call, Calls, ERROR_PATTERNS, Function, Gathered, Pattern, Version, Wanted, wanted};
 pub use series::{investigate, needs};
 
 /// The most findings of an investigation, and the most bytes of the text of one.
@@ -17,7 +22,7 @@ const MAX_FINDINGS: usize = 14;
 const MAX_TEXT: usize = 360;
 
 /// The most bytes of all of it, as it is stored.
-const MAX_BYTES: usize = 3900;
+const MAX_BYTES: usize = 8000;
 
 /// What is to be found out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +33,13 @@ pub struct Question {
     pub group: GroupKey,
     /// When the incident began.
     pub onset: Timestamp,
+    /// The Lambda functions that its alerts name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<String>,
 }
 
 /// What was found out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Investigation {
     /// All of it in a sentence, without a full stop.
     pub headline: String,
@@ -41,6 +49,18 @@ pub struct Investigation {
     /// In detail: causes, likeliest first; then the rest, by kind.
     #[serde(default)]
     pub findings: Vec<Found>,
+    /// When it began: when the alert says, or a metric before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
+    /// What was deployed and changed around that time, in the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Who was asked for changes, and answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told_by: Vec<ChangeSource>,
+    /// What lines of the logs that speak of failures have in common, the commonest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<Pattern>,
 }
 
 /// One thing that was found, or could not be looked at.
@@ -91,9 +111,33 @@ impl Investigation {
             found.text = bounded(&found.text, MAX_TEXT);
             found.certainty = found.certainty.filter(|certainty| (0.0..=1.0).contains(certainty));
         }
+        self.changes = self.changes.into_iter().take(change::MAX_CHANGES).map(Change::bounded).collect();
+        self.told_by.truncate(2);
+        self.patterns = evidence::commonest(self.patterns);
         let size = |investigation: &Self| serde_json::to_string(investigation).map_or(0, |text| text.len());
         while size(&self) > MAX_BYTES && self.findings.pop().is_some() {}
+        while size(&self) > MAX_BYTES && self.changes.pop().is_some() {}
         self
+    }
+
+    /// The latest change shortly before it began.
+    pub fn suspect(&self) -> Option<&Change> {
+        change::suspect(&self.changes, self.began?)
+    }
+
+    /// Each thing that was found, with its time where it has one: causes, changes, metrics, logs, and what is not known.
+    pub fn lines(&self) -> Vec<(Option<Timestamp>, String)> {
+        let found = |kind: Kind| {
+            let found = self.findings.iter().filter(move |found| found.kind == kind);
+            found.map(|found| (found.at, found.line()))
+        };
+        let changes = self
+            .changes
+            .iter()
+            .map(|change| (Some(change.at), format!("changed: {} ({})", change.sentence(), change.source)));
+        let patterns = self.patterns.iter().map(|pattern| (None, format!("log: {}", pattern.line())));
+        let moved = found(Kind::Moved);
+        found(Kind::Cause).chain(changes).chain(moved).chain(patterns).chain(found(Kind::Unavailable)).collect()
     }
 }
 

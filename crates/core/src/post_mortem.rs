@@ -30,6 +30,7 @@ use crate::alert::{AlertKey, bounded};
 use crate::catalogue::{Catalogue, Severity};
 use crate::decide::Effect;
 use crate::incident::{Entry, Incident, IncidentId};
+use crate::investigation::ChangeSource;
 use crate::message::QueryLink;
 use course::Course;
 use impact::Loss;
@@ -144,6 +145,13 @@ pub enum Source {
     Metric(String),
     /// Another incident.
     Incident(IncidentId),
+    /// Who told the suite's investigation of it, which is an entry of the journal.
+    Told {
+        /// Who.
+        by: ChangeSource,
+        /// Number of the entry.
+        journal: u32,
+    },
     /// When this document was first written.
     Document,
 }
@@ -156,6 +164,7 @@ impl fmt::Display for Source {
             Self::Catalogue(part) => write!(f, "catalogue {part}"),
             Self::Metric(name) => write!(f, "metric {name}"),
             Self::Incident(id) => write!(f, "{id}"),
+            Self::Told { by, journal } => write!(f, "{by}, journal {journal}"),
             Self::Document => f.write_str("this document"),
         }
     }
@@ -215,6 +224,8 @@ pub enum Origin {
     Metric,
     /// An alert.
     Alert,
+    /// A deployment, or a change of configuration.
+    Change,
     /// A decision of the suite.
     Suite,
     /// A channel's answer.
@@ -229,6 +240,7 @@ impl Origin {
         match self {
             Self::Metric => "metric",
             Self::Alert => "alert",
+            Self::Change => "change",
             Self::Suite => "suite",
             Self::Channel => "channel",
             Self::Person => "person",
@@ -563,7 +575,8 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
 
 /// The links that the latest message about it had.
 fn queries(evidence: &Evidence<'_>) -> Vec<QueryLink> {
-    let notices = evidence.effects.iter().filter_map(|performed| Some((performed.effect.number, performed.effect.notice()?.1)));
+    let notices =
+        evidence.effects.iter().filter_map(|performed| Some((performed.effect.number, performed.effect.notice()?.1)));
     let cards = notices.filter_map(|(number, notice)| Some((number, &notice.runbook.as_ref()?.queries)));
     let latest = cards.filter(|(_, queries)| !queries.is_empty()).max_by_key(|(number, _)| *number);
     latest.map(|(_, queries)| queries.clone()).unwrap_or_default()

@@ -11,6 +11,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a story fails")]
 
 pub mod clock;
+pub mod history;
 pub mod messages;
 pub mod parameters;
 pub mod proxy;
@@ -20,6 +21,7 @@ pub mod surroundings;
 pub mod sweep;
 pub mod world;
 
+pub use history::{History, Remembers};
 pub use jiff::ToSpan;
 pub use proxy::{Fault, after, before, every};
 pub use receiver::{Answer, Kind};

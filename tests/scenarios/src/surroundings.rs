@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use jiff::{SignedDuration, Timestamp};
 use monitorctl::local::targets::Targets;
 use monitoring_aws::actions::{Actor, Answer, Request as ActionRequest};
+use monitoring_aws::collect::Aws;
 use monitoring_aws::outside::{
     AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
 };
+use monitoring_core::investigation::{Gathered, Wanted};
 use monitoring_core::metric::{Sample, Series, format_dimensions};
 use serde_json::{Value, json};
 
@@ -41,6 +43,8 @@ pub struct Surroundings {
     crash: Crash,
     /// The actions function; it is started anew for each invocation, and remembers nothing anyway.
     actor: Option<Arc<(Actor, Arc<Targets>)>>,
+    /// What Lambda, CloudTrail and the logs remember, where a story has them.
+    remembered: Arc<Mutex<Option<Arc<Aws>>>>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -84,13 +88,18 @@ pub struct Batch(Vec<Queued>);
 
 impl Surroundings {
     pub fn new(clock: Clock, told: Told, calls: Calls, crash: Crash) -> Self {
-        Self { clock, told, calls, crash, actor: None, inner: Arc::default() }
+        Self { clock, told, calls, crash, actor: None, remembered: Arc::default(), inner: Arc::default() }
     }
 
     /// With a function that acts on these.
     #[must_use]
     pub fn with_actor(self, actor: Actor, targets: Arc<Targets>) -> Self {
         Self { actor: Some(Arc::new((actor, targets))), ..self }
+    }
+
+    /// From now on AWS is asked what was deployed, changed and logged.
+    pub fn remember(&self, aws: Aws) {
+        *self.remembered.lock().unwrap() = Some(Arc::new(aws));
     }
 
     /// Somebody does this to the targets of actions right before the next calls are made.
@@ -266,6 +275,14 @@ impl Outside for Surroundings {
                 Ok(vec![Series::new(request.dimensions.clone(), samples)])
             })
             .collect()
+    }
+
+    async fn evidence(&self, wanted: &Wanted) -> Gathered {
+        let remembered = self.remembered.lock().unwrap().clone();
+        match remembered {
+            Some(aws) => aws.evidence(wanted).await,
+            None => Gathered::default(),
+        }
     }
 
     async fn alarms(&self, prefix: &str) -> Result<Vec<AlarmState>, String> {

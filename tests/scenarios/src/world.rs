@@ -29,6 +29,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::history::History;
 use crate::messages;
 use crate::parameters::Parameters;
 use crate::proxy::{Calls, Crash, Proxy};
@@ -395,6 +396,13 @@ impl World {
     pub async fn action_item(&self, event: &Value) -> Result<ItemAnswer, ChangeError> {
         let store = Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT);
         ActionItems::new(store, self.catalogue.clone()).handle(event, self.now()).await
+    }
+
+    /// What AWS remembers of deployments, changes and logs; without it there is nobody to ask.
+    pub async fn history(&self) -> History {
+        let history = History::start().await;
+        self.outside.remember(history.aws(Store::new(self.client.clone(), &self.catalogue.service, ENVIRONMENT)));
+        history
     }
 
     /// The ways to reach people.

@@ -6,6 +6,7 @@ use monitoring_core::action::Observed;
 
 use super::CallFailure;
 use crate::collect::failure::Failure;
+use crate::collect::history::time;
 
 /// The most pages of versions that are read, 50 versions each; who has more keeps what nobody rolls back to.
 const MAX_PAGES: usize = 20;
@@ -53,25 +54,9 @@ async fn versions(client: &Client, function: &str) -> Result<Vec<Version>, CallF
     Ok(versions)
 }
 
-/// As Lambda writes times: `2026-11-23T11:52:00.000+0000`.
-fn time(text: &str) -> Option<Timestamp> {
-    Timestamp::strptime("%Y-%m-%dT%H:%M:%S%.f%z", text).ok()
-}
-
 /// Has an alias name a version, for all calls.
 pub(super) async fn serve(client: &Client, function: &str, alias: &str, version: &str) -> Result<(), CallFailure> {
     let request = client.update_alias().function_name(function).name(alias).function_version(version);
     let updated = request.send().await;
     updated.map(drop).map_err(|error| CallFailure::of("lambda:UpdateAlias", &Failure::from(error)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_as_lambda_writes_them() {
-        assert_eq!(time("2026-11-23T11:52:00.123+0000").unwrap().to_string(), "2026-11-23T11:52:00.123Z");
-        assert_eq!(time("yesterday"), None);
-    }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use monitoring_core::catalogue::Source;
+use monitoring_core::investigation::{ERROR_PATTERNS, Pattern};
 use monitoring_core::metric::{Sample, Series};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -60,6 +61,28 @@ pub(super) async fn series(
         })
     });
     answers.collect()
+}
+
+/// The patterns of the lines that speak of failures, in any order.
+pub(super) async fn patterns(
+    client: &Client,
+    pace: &Pace,
+    deadline: Instant,
+    log_groups: &[String],
+    (start, end): (Timestamp, Timestamp),
+) -> Result<Vec<Pattern>, String> {
+    let rows = run(client, pace, deadline, Query { log_groups, text: ERROR_PATTERNS, start, end }).await?;
+    let pattern = |row: &Row| {
+        let count = field(row, "@sampleCount")?.parse::<f64>().ok()?;
+        Some(Pattern { text: field(row, "@pattern")?.to_owned(), count: whole(count) })
+    };
+    Ok(rows.iter().filter_map(pattern).collect())
+}
+
+/// A count as Logs Insights writes it, at times with a decimal point.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to what fits exactly")]
+fn whole(count: f64) -> u64 {
+    count.clamp(0.0, 9e15) as u64
 }
 
 async fn run(client: &Client, pace: &Pace, deadline: Instant, query: Query<'_>) -> Result<Vec<Row>, String> {

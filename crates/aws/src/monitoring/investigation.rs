@@ -1,4 +1,5 @@
-//! Investigates an incident when incident-response asks: reads the series around its beginning, ranks what may be its cause, and answers.
+//! Investigates an incident when incident-response asks: reads the series around its beginning, what was deployed and changed, and
+//! what the logs say of failures; ranks what may be its cause, and answers.
 //!
 //! `{"incident_id": "INC-...", "investigate": {"rule": "error-rate", "group": "api", "onset": "2026-11-23T03:00:00Z"}}`. Nobody waits for
 //! it, and nothing of the cycle is shared with it: Lambda runs it beside the next cycle.
@@ -44,8 +45,10 @@ impl<O: Outside> Monitor<O> {
         let (incident, question) = read(event).map_err(InvestigateError::Refused)?;
         let needs = investigation::needs(&self.catalogue, &question, now);
         let requests: Vec<SeriesRequest> = needs.iter().map(SeriesRequest::of).collect();
-        let answers = if requests.is_empty() { Vec::new() } else { self.outside.series(&requests, now).await };
-        let found = investigation::investigate(&self.catalogue, &question, &needs, answers, now).bounded();
+        let wanted = investigation::wanted(&self.catalogue, &question, now);
+        let series = async { if requests.is_empty() { Vec::new() } else { self.outside.series(&requests, now).await } };
+        let (answers, gathered) = futures_util::join!(series, self.outside.evidence(&wanted));
+        let found = investigation::investigate(&self.catalogue, &question, &needs, answers, gathered, now).bounded();
         tracing::info!(incident = %incident, headline = found.headline, "investigated");
         let answer = json!({ "incident_id": incident, "investigated": found });
         match self.outside.invoke("incident-response", &answer).await {

@@ -14,6 +14,7 @@ use monitoring_aws::outside::{
 use monitoring_aws::secrets::{Secrets, Settings};
 use monitoring_core::catalogue::{Channel, Severity, Via};
 use monitoring_core::incident::{IncidentId, SlackThread, Status};
+use monitoring_core::investigation::{Gathered, Wanted};
 use monitoring_core::message::{Notice, NoticeKind};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -36,6 +37,10 @@ struct Topics {
 impl Outside for Topics {
     async fn series(&self, _: &[SeriesRequest], _: Timestamp) -> Vec<SeriesAnswer> {
         Vec::new()
+    }
+
+    async fn evidence(&self, _: &Wanted) -> Gathered {
+        Gathered::default()
     }
 
     async fn alarms(&self, _: &str) -> Result<Vec<AlarmState>, String> {

@@ -27,6 +27,7 @@ const PACE: Pace = Pace {
     back_off: Duration::from_millis(2),
     poll: Duration::from_millis(5),
     poll_at_most: Duration::from_millis(20),
+    between_lookups: Duration::from_millis(5),
     deadline: Duration::from_secs(20),
 };
 

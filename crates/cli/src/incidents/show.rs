@@ -9,7 +9,7 @@ use monitoring_core::alert::ChangeState;
 use monitoring_core::catalogue::Runbook;
 use monitoring_core::decide::EffectKind;
 use monitoring_core::incident::{Fact, Incident};
-use monitoring_core::investigation::{Found, Investigation};
+use monitoring_core::investigation::Investigation;
 use monitoring_core::message::{NoticeKind, QueryLink, format_seconds};
 use serde_json::{Value, json};
 
@@ -213,11 +213,11 @@ fn detail(fact: &Fact, reason: &str) -> String {
 
 /// The headline, and each finding on a line of its own.
 pub(crate) fn found_out(found: &Investigation, indent: &str) -> String {
-    let line = |found: &Found| {
-        let at = found.at.map_or(String::new(), |at| format!("{} ", at.strftime("%H:%M")));
-        format!("{indent}{at}{}", printable(&found.line()))
+    let line = |(at, text): (Option<Timestamp>, String)| {
+        let at = at.map_or(String::new(), |at| format!("{} ", at.strftime("%H:%M")));
+        format!("{indent}{at}{}", printable(&text))
     };
-    let lines: String = found.findings.iter().map(line).collect();
+    let lines: String = found.lines().into_iter().map(line).collect();
     format!("{}{lines}", printable(&found.headline))
 }
 

@@ -11,6 +11,7 @@ use monitoring_aws::outside::{
     AlarmState, ApplyError, Outside, Publication, PublishError, SeriesAnswer, SeriesRequest,
 };
 use monitoring_core::action::{Breaker, BreakerState, Call};
+use monitoring_core::investigation::{Gathered, Wanted};
 use serde_json::{Value, json};
 
 use super::replay::Replay;
@@ -186,6 +187,15 @@ impl Outside for Laptop {
                 requests.iter().map(|request| simulation.series(request)).collect()
             }
             Telemetry::CloudWatch(aws) => aws.series(requests, now).await,
+        }
+    }
+
+    async fn evidence(&self, wanted: &Wanted) -> Gathered {
+        match &self.inner.telemetry {
+            // Files hold metrics, and nothing of who deployed what.
+            Telemetry::Replay(_) => Gathered::default(),
+            Telemetry::Simulation(simulation) => simulation.evidence(wanted),
+            Telemetry::CloudWatch(aws) => aws.evidence(wanted).await,
         }
     }
 

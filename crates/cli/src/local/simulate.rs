@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use monitoring_aws::outside::{SeriesAnswer, SeriesRequest};
 use monitoring_core::alert::fnv1a;
+use monitoring_core::investigation::{Call, Calls, Function, Gathered, Version, Wanted};
 use monitoring_core::metric::{Dimensions, Sample, Series, format_dimensions};
+use serde_json::json;
 
 /// The simulated application.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +55,12 @@ const TROUBLES: [Trouble; 4] = [
     Trouble { kind: TroubleKind::SlowFunction, from_minute: DAY + 17 * 60 + 41, to_minute: DAY + 18 * 60 + 24 },
     Trouble { kind: TroubleKind::Revenue, from_minute: 2 * DAY + 15 * 60, to_minute: 2 * DAY + 17 * 60 },
 ];
+
+/// The function that answers users.
+const API: &str = "ai-nutritionist-api";
+
+/// How many minutes after a deployment its faults are felt.
+const DEPLOYING: i64 = 4;
 
 /// What actions have done for the application, and when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -138,6 +146,39 @@ impl Simulation {
             answer.push(Series::new(dimensions, samples));
         }
         Ok(answer)
+    }
+
+    /// What Lambda and CloudTrail would say: a version of the API a day before, and the one that makes its requests fail. Nothing is
+    /// logged.
+    pub fn evidence(&self, wanted: &Wanted) -> Gathered {
+        let errors = TROUBLES.iter().filter(|trouble| trouble.kind == TroubleKind::Errors);
+        // It takes its time until the new version has all requests.
+        let deployed = errors.map(|trouble| trouble.from_minute - DEPLOYING);
+        let at = |minute: i64| Timestamp::from_second(self.start.saturating_add(minute * 60)).unwrap_or(Timestamp::MAX);
+        let mut made: Vec<(u32, Timestamp)> = vec![(41, at(-DAY))];
+        made.extend((42..).zip(deployed.map(at)));
+        made.retain(|(_, at)| *at <= wanted.until);
+        let serves = made.last().map_or(String::new(), |(number, _)| number.to_string());
+        let functions = wanted.functions.iter().map(|name| {
+            if name != API {
+                return (name.clone(), Ok(Function::default()));
+            }
+            let version = |(number, at): &(u32, Timestamp)| Version { name: number.to_string(), at: *at };
+            let versions = made.iter().map(version).collect();
+            (name.clone(), Ok(Function { versions, aliases: vec![("live".to_owned(), serves.clone())] }))
+        });
+        let calls = made.iter().rev().filter(|(_, at)| *at >= wanted.from).map(|(number, at)| Call {
+            at: *at,
+            who: Some("alice".to_owned()),
+            record: json!({
+                "eventSource": "lambda.amazonaws.com",
+                "eventName": "UpdateFunctionCode20150331v2",
+                "requestParameters": { "functionName": API, "publish": true },
+                "responseElements": { "functionName": API, "version": number.to_string() },
+            }),
+        });
+        let calls = Calls { calls: calls.collect(), only_since: None };
+        Gathered { functions: functions.collect(), calls: Some(Ok(calls)), patterns: None }
     }
 
     /// The value of the period that begins at a second.

@@ -1,9 +1,14 @@
 //! What is found out about an incident while people are on their way to it.
 
+use std::collections::BTreeSet;
+
 use super::{Deciding, EffectKind};
 use crate::alert::ChangeState;
 use crate::incident::{Fact, Member};
-use crate::investigation::{Investigation, Question};
+use crate::investigation::{FUNCTION, Investigation, Question};
+
+/// The most functions that a question names.
+const MAX_FUNCTIONS: usize = 10;
 
 impl Deciding<'_> {
     /// Asks what lies behind the incident, with the first call: whatever calls nobody, as the many of a storm, asks nothing.
@@ -18,7 +23,11 @@ impl Deciding<'_> {
         let worst = known.max_by_key(|(_, member): &(_, &Member)| (member.severity, std::cmp::Reverse(member.since)));
         // Where no rule of the catalogue fires there is no metric to begin from.
         let Some((key, _)) = worst else { return };
-        let question = Question { rule: key.rule().to_owned(), group: incident.group.clone(), onset: incident.onset };
+        let named = incident.alerts.values().filter_map(|member| member.dimensions.get(FUNCTION).cloned());
+        let mut functions: Vec<String> = named.collect::<BTreeSet<String>>().into_iter().collect();
+        functions.truncate(MAX_FUNCTIONS);
+        let (rule, group) = (key.rule().to_owned(), incident.group.clone());
+        let question = Question { rule, group, onset: incident.onset, functions };
         let number = self.effect(EffectKind::Investigate { question });
         self.attach(number.into_iter().collect());
     }

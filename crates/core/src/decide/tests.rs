@@ -91,7 +91,12 @@ impl Story {
 
     /// Decides, takes over what was decided, and returns how many events were consumed.
     fn decide(&mut self, events: &[Event]) -> usize {
-        let policy = Policy { catalogue: &self.catalogue, environment: "production", region: Some("us-east-1"), around: &self.around };
+        let policy = Policy {
+            catalogue: &self.catalogue,
+            environment: "production",
+            region: Some("us-east-1"),
+            around: &self.around,
+        };
         let decision = decide(policy, self.incident.as_ref(), events, self.now);
         let another = decision.incident.as_ref().map(|incident| &incident.id) != self.incident.as_ref().map(|i| &i.id);
         check_decision(self.incident.as_ref().filter(|_| !another), &decision);

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::change::{self, ChangeSource};
+use super::evidence::{Gathered, commonest, wanted};
 use super::{Found, Investigation, Kind, Question};
 use crate::alert::GroupKey;
 use crate::catalogue::{Catalogue, Condition, Metric, Rule, Source};
 use crate::cycle::{self, Need, Windows, newest_period};
-use crate::diagnosis::{self, Call, Cause, Diagnosis, Finding, Input, Measured, Node, Target, diagnose};
+use crate::diagnosis::{self, Call, Cause, Diagnosis, Finding, Input, Measured, MetricChange, Node, Target, diagnose};
 use crate::metric::{Dimensions, Sample, Unit, format_dimensions};
 
 /// How long before the beginning of an incident its metrics may have begun to move.
@@ -27,6 +29,9 @@ const LONGEST_PERIOD: u32 = 3600;
 const MAX_CAUSES: usize = 3;
 const MAX_MOVED: usize = 6;
 
+/// The most metrics that are told with a cause.
+const MAX_OFF: usize = 2;
+
 /// A further cause that is less sure than this is not worth reading about.
 const WORTH_TELLING: f64 = 0.05;
 
@@ -44,6 +49,7 @@ pub fn investigate(
     question: &Question,
     needs: &[Need<'_>],
     answers: impl IntoIterator<Item = Result<Vec<crate::metric::Series>, String>>,
+    gathered: Gathered,
     now: Timestamp,
 ) -> Investigation {
     let rules = rules(catalogue);
@@ -61,7 +67,18 @@ pub fn investigate(
         }),
         noticed_at: Some(question.onset),
     };
-    told(&diagnose(&input), &windows.failures)
+    let diagnosis = diagnose(&input);
+    let began = diagnosis.since.map_or(question.onset, |since| since.min(question.onset));
+    let from = wanted(catalogue, question, now).from;
+    let changes = change::changes(catalogue, &gathered, (from, began));
+    let mut investigation = told(&diagnosis, &windows.failures, &gathered);
+    if let Some(suspect) = change::suspect(&changes, began) {
+        investigation.headline = format!("{}; {}", suspect.before(began), investigation.headline);
+        investigation.is_news = true;
+    }
+    let told_by = told_by(&gathered);
+    let patterns = gathered.patterns.and_then(Result::ok).map(commonest).unwrap_or_default();
+    Investigation { began: Some(began), changes, told_by, patterns, ..investigation }
 }
 
 fn rules(catalogue: &Catalogue) -> Vec<&Rule> {
@@ -177,11 +194,11 @@ fn calls(catalogue: &Catalogue, nodes: &[Node]) -> Option<Vec<Call>> {
     Some(calls)
 }
 
-fn told(diagnosis: &Diagnosis, failures: &[String]) -> Investigation {
+fn told(diagnosis: &Diagnosis, failures: &[String], gathered: &Gathered) -> Investigation {
     let causes = diagnosis.causes();
     let headline = match (&diagnosis.finding, causes.first()) {
         (Finding::NothingToCompare, _) => "no metric has samples of now and of before to compare".to_owned(),
-        (_, Some(first)) => likeliest(first, diagnosis),
+        (_, Some(first)) => likeliest(first),
         (_, None) => format!("none of {} metrics left its normal range", diagnosis.compared),
     };
     let mut findings: Vec<Found> = causes.iter().enumerate().take(MAX_CAUSES).filter_map(cause).collect();
@@ -194,20 +211,62 @@ fn told(diagnosis: &Diagnosis, failures: &[String]) -> Investigation {
     if failures.len() > MAX_FAILURES {
         findings.push(unavailable(format!("{} further sources could not be read", failures.len() - MAX_FAILURES)));
     }
-    Investigation { headline, is_news: !causes.is_empty(), findings }
+    findings.extend(unread(gathered).into_iter().map(unavailable));
+    Investigation { headline, is_news: !causes.is_empty(), findings, ..Investigation::default() }
 }
 
-fn likeliest(first: &Cause, diagnosis: &Diagnosis) -> String {
-    let since = diagnosis.since.map_or(String::new(), |at| format!(", since {}", at.strftime("%H:%M UTC")));
-    let why = first.evidence.first().map_or(String::new(), |evidence| format!(": {evidence}"));
-    format!("likely cause {} ({:.0} %){since}{why}", first.node, first.certainty * 100.0)
+/// Who answered the question for changes.
+fn told_by(gathered: &Gathered) -> Vec<ChangeSource> {
+    let lambda = !gathered.functions.is_empty() && gathered.functions.iter().all(|(_, answer)| answer.is_ok());
+    let cloud_trail = matches!(gathered.calls, Some(Ok(_)));
+    let sources = [(ChangeSource::Lambda, lambda), (ChangeSource::CloudTrail, cloud_trail)];
+    sources.into_iter().filter(|(_, answered)| *answered).map(|(source, _)| source).collect()
 }
 
+/// What could not be read of changes and logs, and why.
+fn unread(gathered: &Gathered) -> Vec<String> {
+    let mut unread = Vec::new();
+    let mut refused: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (function, answer) in &gathered.functions {
+        if let Err(reason) = answer {
+            refused.entry(reason).or_default().push(function);
+        }
+    }
+    unread.extend(refused.into_iter().map(|(reason, functions)| {
+        let more = functions.len().saturating_sub(MAX_FAILURES);
+        let named = functions.get(..functions.len() - more).unwrap_or_default().join(", ");
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!("versions of {named}{more} are not available: {reason}")
+    }));
+    match &gathered.calls {
+        Some(Err(reason)) => unread.push(format!("CloudTrail is not available: {reason}")),
+        Some(Ok(calls)) => {
+            unread.extend(calls.only_since.map(|since| {
+                format!("what changed before {}: CloudTrail has more calls than are read", since.strftime("%H:%M UTC"))
+            }));
+            unread.push("the newest changes: CloudTrail lags by some 5 minutes, at times 15".to_owned());
+        }
+        None => {}
+    }
+    if let Some(Err(reason)) = &gathered.patterns {
+        unread.push(format!("patterns of the logs are not available: {reason}"));
+    }
+    unread
+}
+
+fn likeliest(first: &Cause) -> String {
+    let why = first.changes.first().map_or(String::new(), |change| format!(": {}", change.in_words()));
+    format!("likely cause {} ({:.0} %){why}", first.node, first.certainty * 100.0)
+}
+
+/// What speaks for a cause. When its metrics left their normal range is told by [`moved`]; those that have no such time are told here.
 fn cause((place, cause): (usize, &Cause)) -> Option<Found> {
     let worth = place == 0 || cause.certainty >= WORTH_TELLING;
+    let off = cause.changes.iter().filter(|change| change.onset.is_none()).take(MAX_OFF).map(MetricChange::in_words);
+    let why: Vec<String> = off.chain(cause.reasons.iter().cloned()).collect();
     worth.then(|| Found {
         kind: Kind::Cause,
-        text: format!("{}: {}", cause.node, cause.evidence.join("; ")),
+        text: format!("{}: {}", cause.node, why.join("; ")),
         at: cause.changes.iter().filter_map(|change| change.onset).min(),
         certainty: Some(cause.certainty),
     })

@@ -1,5 +1,7 @@
+use serde_json::{Value, json};
+
 use super::*;
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, LogQuery};
 use crate::example_catalogue::catalogue;
 use crate::metric::{Sample, Series};
 
@@ -8,11 +10,25 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn question() -> Question {
-    Question { rule: "error-rate".to_owned(), group: GroupKey::named("api"), onset: at("2026-11-23T11:57:00Z") }
+    Question {
+        rule: "error-rate".to_owned(),
+        group: GroupKey::named("api"),
+        onset: at("2026-11-23T11:57:00Z"),
+        functions: Vec::new(),
+    }
 }
 
 /// Each metric reads its first number until it leaves it, at the time given, for its second; whatever is not named is not measured.
 fn investigated(catalogue: &Catalogue, readings: &[(&str, f64, f64, &str)], fails: Option<&str>) -> Investigation {
+    with_evidence(catalogue, readings, fails, Gathered::default())
+}
+
+fn with_evidence(
+    catalogue: &Catalogue,
+    readings: &[(&str, f64, f64, &str)],
+    fails: Option<&str>,
+    gathered: Gathered,
+) -> Investigation {
     let now = at("2026-11-23T12:00:00Z");
     let question = question();
     let needs = needs(catalogue, &question, now);
@@ -35,7 +51,7 @@ fn investigated(catalogue: &Catalogue, readings: &[(&str, f64, f64, &str)], fail
             Ok(vec![Series::new(need.dimensions.clone(), samples.collect())])
         })
         .collect();
-    investigate(catalogue, &question, &needs, answers, now)
+    investigate(catalogue, &question, &needs, answers, gathered, now)
 }
 
 fn texts(found: &Investigation, kind: Kind) -> Vec<&str> {
@@ -90,8 +106,286 @@ fn a_quiet_hour_is_no_news_and_a_source_that_fails_is_told() {
 #[test]
 fn however_much_is_said_it_fits_into_an_entry() {
     let line = Found { kind: Kind::Cause, text: "\"".repeat(5000), at: Some(Timestamp::MAX), certainty: Some(7.0) };
-    let found = Investigation { headline: "h".repeat(5000), is_news: true, findings: vec![line; 100] }.bounded();
-    assert!(serde_json::to_string(&found).unwrap().len() <= 3900);
+    let change = Change {
+        at: Timestamp::MAX,
+        what: "\"".repeat(5000),
+        who: Some("\"".repeat(5000)),
+        source: ChangeSource::CloudTrail,
+    };
+    let found = Investigation {
+        headline: "h".repeat(5000),
+        is_news: true,
+        findings: vec![line; 100],
+        began: Some(Timestamp::MAX),
+        changes: vec![change; 100],
+        told_by: vec![ChangeSource::Lambda; 100],
+        patterns: vec![Pattern { text: "\"".repeat(5000), count: u64::MAX }; 100],
+    };
+    let found = found.bounded();
+    assert!(serde_json::to_string(&found).unwrap().len() <= 8000);
     assert!(!found.findings.is_empty());
     assert_eq!(found.findings[0].certainty, None, "7 is no probability");
+}
+
+/// A record of CloudTrail, as far as it is read.
+fn call(time: &str, who: &str, name: &str, parameters: &Value, response: &Value) -> Call {
+    let record = json!({
+        "eventSource": "lambda.amazonaws.com",
+        "eventName": name,
+        "requestParameters": parameters,
+        "responseElements": response,
+    });
+    Call { at: at(time), who: Some(who.to_owned()), record }
+}
+
+fn of_service(time: &str, service: &str, name: &str, parameters: &Value) -> Call {
+    let record = json!({ "eventSource": service, "eventName": name, "requestParameters": parameters });
+    Call { at: at(time), who: Some("bob".to_owned()), record }
+}
+
+fn version(name: &str, time: &str) -> Version {
+    Version { name: name.to_owned(), at: at(time) }
+}
+
+/// Lambda has these versions of `api`, of which `live` serves 42, and CloudTrail these calls.
+fn gathered(versions: &[(&str, &str)], calls: Vec<Call>) -> Gathered {
+    let versions = versions.iter().map(|(name, time)| version(name, time)).collect();
+    let function = Function { versions, aliases: vec![("live".to_owned(), "42".to_owned())] };
+    let calls = Some(Ok(Calls { calls, only_since: None }));
+    Gathered { functions: vec![("api".to_owned(), Ok(function))], calls, patterns: None }
+}
+
+/// What is told of changes, each with who says so.
+fn changes(gathered: Gathered) -> Vec<String> {
+    let found = with_evidence(&catalogue(), &FAILING, None, gathered);
+    found.changes.iter().map(|change| format!("{} ({})", change.sentence(), change.source)).collect()
+}
+
+#[test]
+fn a_version_from_shortly_before_is_named_first_with_who_made_it() {
+    // ErrorRate leaves its normal range at 11:55, two minutes before the alert.
+    let published = call(
+        "2026-11-23T11:51:02Z",
+        "alice",
+        "UpdateFunctionCode20150331v2",
+        &json!({ "functionName": "arn:aws:lambda:us-east-1:123456789012:function:api", "publish": true }),
+        &json!({ "functionName": "api", "version": "42" }),
+    );
+    let lambda = [("$LATEST", "2026-11-23T11:51:00Z"), ("41", "2026-11-20T09:00:00Z"), ("42", "2026-11-23T11:51:01Z")];
+    let found = with_evidence(&catalogue(), &FAILING, None, gathered(&lambda, vec![published]));
+    assert!(
+        found.headline.starts_with("api got version 42 by alice 3 min before it began; likely cause api ("),
+        "{}",
+        found.headline
+    );
+    assert!(found.is_news);
+    assert_eq!(found.began, Some(at("2026-11-23T11:55:00Z")));
+    assert_eq!(found.told_by, [ChangeSource::Lambda, ChangeSource::CloudTrail]);
+    let lines: Vec<String> = found.lines().into_iter().map(|(_, line)| line).collect();
+    assert!(lines.contains(&"changed: api got version 42 by alice (CloudTrail)".to_owned()), "{lines:?}");
+    assert_eq!(found.changes.len(), 1, "Lambda and CloudTrail tell of one deployment: {:?}", found.changes);
+}
+
+#[test]
+fn what_lambda_alone_knows_has_no_name_of_a_person() {
+    let lambda = [("$LATEST", "2026-11-23T11:51:00Z"), ("42", "2026-11-23T11:51:01Z"), ("41", "2026-11-20T09:00:00Z")];
+    assert_eq!(changes(gathered(&lambda, Vec::new())), ["api got version 42, served by live (Lambda)"]);
+    assert_eq!(
+        changes(gathered(&[("$LATEST", "2026-11-23T11:40:00Z")], Vec::new())),
+        ["api got new code or another configuration (Lambda)"]
+    );
+}
+
+#[test]
+fn calls_are_told_in_words() {
+    let function = |name: &str| json!({ "functionName": name });
+    let nothing = json!(null);
+    for (call, expected) in [
+        (
+            call("2026-11-23T11:50:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" })),
+            Some("api got version 7"),
+        ),
+        (
+            call(
+                "2026-11-23T11:50:00Z",
+                "a",
+                "UpdateFunctionCode20150331v2",
+                &function("api:live"),
+                &json!({ "version": "$LATEST" }),
+            ),
+            Some("api got new code"),
+        ),
+        (
+            call(
+                "2026-11-23T11:50:00Z",
+                "a",
+                "UpdateFunctionConfiguration20150331v2",
+                &json!({ "functionName": "api", "timeout": 3, "environment": {} }),
+                &nothing,
+            ),
+            Some("api got another configuration (environment, timeout)"),
+        ),
+        (
+            call(
+                "2026-11-23T11:50:00Z",
+                "a",
+                "UpdateAlias20150331",
+                &json!({ "functionName": "123456789012:function:api", "name": "live", "functionVersion": "9" }),
+                &nothing,
+            ),
+            Some("live of api serves version 9"),
+        ),
+        (
+            call("2026-11-23T11:50:00Z", "a", "PutFunctionConcurrency20171031", &function("api"), &nothing),
+            Some("api: PutFunctionConcurrency"),
+        ),
+        // Somebody else's function.
+        (call("2026-11-23T11:50:00Z", "a", "UpdateFunctionCode20150331v2", &function("other"), &nothing), None),
+        (
+            call(
+                "2026-11-23T11:50:00Z",
+                "a",
+                "UpdateFunctionCode20150331v2",
+                &json!({ "functionName": ["api"] }),
+                &nothing,
+            ),
+            None,
+        ),
+        (
+            of_service(
+                "2026-11-23T11:50:00Z",
+                "cloudformation.amazonaws.com",
+                "UpdateStack",
+                &json!({ "stackName": "shop" }),
+            ),
+            Some("shop: UpdateStack (cloudformation)"),
+        ),
+        (
+            of_service(
+                "2026-11-23T11:50:00Z",
+                "ssm.amazonaws.com",
+                "PutParameter",
+                &json!({ "name": "/ai-nutritionist/model" }),
+            ),
+            Some("/ai-nutritionist/model: PutParameter (ssm)"),
+        ),
+        (
+            of_service("2026-11-23T11:50:00Z", "ssm.amazonaws.com", "PutParameter", &json!({ "name": "/elsewhere/x" })),
+            None,
+        ),
+        (
+            of_service(
+                "2026-11-23T11:50:00Z",
+                "logs.amazonaws.com",
+                "CreateLogStream",
+                &json!({ "logGroupName": "/aws/lambda/else" }),
+            ),
+            None,
+        ),
+        // Too early, and what has nothing of a record.
+        (
+            call("2026-11-23T07:00:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" })),
+            None,
+        ),
+        (Call { at: at("2026-11-23T11:50:00Z"), who: None, record: json!("odd") }, None),
+    ] {
+        let told = changes(gathered(&[], vec![call.clone()]));
+        let expected: Vec<String> =
+            expected.map(|what| format!("{what} by {} (CloudTrail)", call.who.clone().unwrap())).into_iter().collect();
+        assert_eq!(told, expected, "{call:?}");
+    }
+    let mut failed =
+        call("2026-11-23T11:50:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" }));
+    failed.record["errorCode"] = json!("AccessDenied");
+    assert!(changes(gathered(&[], vec![failed])).is_empty(), "what failed changed nothing");
+}
+
+#[test]
+fn only_a_change_shortly_before_is_suspected() {
+    // It began at 11:55.
+    for (time, expected) in [
+        ("2026-11-23T11:24:59Z", None),
+        ("2026-11-23T11:25:00Z", Some("api got version 7 by a 30 min before it began")),
+        ("2026-11-23T11:55:30Z", Some("api got version 7 by a as it began")),
+        ("2026-11-23T11:56:00Z", None),
+    ] {
+        let published =
+            call(time, "a", "PublishVersion20150331", &json!({ "functionName": "api" }), &json!({ "version": "7" }));
+        let found = with_evidence(&catalogue(), &FAILING, None, gathered(&[], vec![published]));
+        let suspect = found.suspect().map(|change| change.before(found.began.unwrap()));
+        assert_eq!(suspect.as_deref(), expected, "{time}");
+        assert_eq!(found.changes.len(), 1, "{time}: it is told in any case");
+    }
+}
+
+#[test]
+fn of_many_changes_those_nearest_to_the_beginning_are_told() {
+    let published = |minute: i64| {
+        let time = (at("2026-11-23T11:55:00Z") - jiff::SignedDuration::from_mins(minute)).to_string();
+        call(
+            &time,
+            "a",
+            "PublishVersion20150331",
+            &json!({ "functionName": "api" }),
+            &json!({ "version": minute.to_string() }),
+        )
+    };
+    let told = changes(gathered(&[], (1..100).map(published).collect()));
+    let expected: Vec<String> =
+        (1..=8).rev().map(|minute| format!("api got version {minute} by a (CloudTrail)")).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_refused_is_said_and_the_rest_goes_on() {
+    let refused = "the role may not call lambda:ListVersionsByFunction (AccessDeniedException)";
+    let functions = ["a", "b", "c", "d"].map(|name| (name.to_owned(), Err(refused.to_owned()))).to_vec();
+    let calls = Some(Err("the role may not call cloudtrail:LookupEvents (AccessDeniedException)".to_owned()));
+    let patterns = Some(Err("the query took too long".to_owned()));
+    let found = with_evidence(&catalogue(), &FAILING, None, Gathered { functions, calls, patterns });
+    assert!(found.headline.starts_with("likely cause api ("), "{}", found.headline);
+    assert!(found.told_by.is_empty() && found.changes.is_empty());
+    let unavailable = texts(&found, Kind::Unavailable);
+    let [.., versions, trail, logs] = unavailable.as_slice() else { panic!("{unavailable:?}") };
+    assert_eq!(*versions, format!("versions of a, b, c and 1 more are not available: {refused}"));
+    assert_eq!(
+        *trail,
+        "CloudTrail is not available: the role may not call cloudtrail:LookupEvents (AccessDeniedException)"
+    );
+    assert_eq!(*logs, "patterns of the logs are not available: the query took too long");
+}
+
+#[test]
+fn the_commonest_patterns_are_told_with_how_many_lines_they_have() {
+    let pattern = |text: &str, count| Pattern { text: text.to_owned(), count };
+    let patterns =
+        vec![pattern("b", 1), pattern("Task timed out after <*> seconds", 312), pattern("c", 7), pattern("a", 1)];
+    let found =
+        with_evidence(&catalogue(), &FAILING, None, Gathered { patterns: Some(Ok(patterns)), ..Gathered::default() });
+    let lines: Vec<String> =
+        found.lines().into_iter().map(|(_, line)| line).filter(|line| line.starts_with("log: ")).collect();
+    assert_eq!(lines, ["log: 312 lines: Task timed out after <*> seconds", "log: 7 lines: c", "log: 1 line: a"]);
+}
+
+#[test]
+fn functions_and_log_groups_are_those_that_the_alerts_and_the_catalogue_name() {
+    let mut catalogue = catalogue();
+    let log_groups = vec!["/aws/lambda/worker".to_owned(), "/shop/web".to_owned()];
+    let query = LogQuery { title: "Errors".to_owned(), log_groups: log_groups.clone(), query: "limit 1".to_owned() };
+    catalogue.queries.insert("errors".to_owned(), query);
+    let runbook = catalogue.rules.get("error-rate").and_then(|rule| rule.runbook.clone()).unwrap();
+    catalogue.runbooks.get_mut(&runbook).unwrap().queries = vec!["errors".to_owned()];
+    // An alarm of somebody else may name anything.
+    let functions = ["mailer", "arn:aws:lambda:us-east-1:999999999999:function:x", ""].map(str::to_owned).to_vec();
+    let question = Question { functions, ..question() };
+    let wanted = wanted(&catalogue, &question, at("2026-11-23T12:00:00Z"));
+    assert_eq!(wanted.functions, ["mailer", "api", "worker"]);
+    assert_eq!(wanted.log_groups, log_groups);
+    assert_eq!(
+        (wanted.from, wanted.logs_from, wanted.until),
+        (at("2026-11-23T08:57:00Z"), at("2026-11-23T11:42:00Z"), at("2026-11-23T12:00:00Z"))
+    );
+    // Asked for long after, it reads no more than six hours and what precedes them.
+    let late = super::wanted(&catalogue, &question, at("2026-11-30T12:00:00Z"));
+    assert_eq!(late.logs_from, at("2026-11-30T05:45:00Z"));
 }

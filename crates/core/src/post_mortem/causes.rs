@@ -3,27 +3,32 @@
 use super::course::{Course, said, seconds_between};
 use super::{Source, Statement};
 use crate::alert::bounded;
-use crate::incident::{Fact, RECOVERY, Status};
-use crate::investigation::Kind;
+use crate::incident::{Entry, Fact, RECOVERY, Status};
+use crate::investigation::{Investigation, Kind};
 use crate::message::{date_and_time, format_seconds};
 
 /// The most notes that are quoted, and the most alerts whose order is told.
 const MAX_NOTES: usize = 8;
 const MAX_ALERTS: usize = 6;
 
+/// What is not known where nobody said it.
+const ROOT_CAUSE: &str = "the root cause";
+
 /// What people said of the cause, or that nobody did; then what bears on it.
 pub(super) fn statements(course: &Course<'_>) -> Vec<Statement> {
     let mut statements = told(course);
     if statements.is_empty() {
         statements.push(Statement::not_known(
-            "the root cause",
+            ROOT_CAUSE,
             &format!(
                 "somebody who found it and writes it down with `monitorctl post-mortems edit {} root-cause TEXT`",
                 course.evidence.incident.id
             ),
         ));
     }
+    statements.extend(changed(course));
     statements.extend(investigated(course));
+    statements.extend(logged(course));
     statements.extend(order_of_alerts(course));
     statements.extend(notes(course));
     statements
@@ -31,7 +36,40 @@ pub(super) fn statements(course: &Course<'_>) -> Vec<Statement> {
 
 /// Whether nobody said what it was.
 pub(super) fn root_is_unknown(statements: &[Statement]) -> bool {
-    statements.iter().any(|statement| matches!(statement, Statement::NotKnown { .. }))
+    statements.iter().any(|statement| matches!(statement, Statement::NotKnown { what, .. } if what == ROOT_CAUSE))
+}
+
+/// What is not known of changes, if that is not.
+pub(super) fn changes_unknown(course: &Course<'_>) -> Option<Statement> {
+    changed(course).filter(|statement| matches!(statement, Statement::NotKnown { .. }))
+}
+
+/// The investigation, if there was one.
+fn investigation<'a>(course: &Course<'a>) -> Option<(&'a Entry, &'a Investigation)> {
+    let entry = course.all(|fact| matches!(fact, Fact::Investigated { .. })).into_iter().next()?;
+    let Fact::Investigated { found } = &entry.fact else { return None };
+    Some((entry, found))
+}
+
+/// A deployment or a change of configuration just before it began: that it came before is a fact, that it is the cause is not.
+fn changed(course: &Course<'_>) -> Option<Statement> {
+    let (entry, found) = investigation(course)?;
+    if let Some((change, began)) = found.suspect().zip(found.began) {
+        let text = format!("A change just before the onset may have contributed: {}.", change.before(began));
+        return Some(Statement::known(text, [Source::Told { by: change.source, journal: entry.number }]));
+    }
+    if found.told_by.is_empty() {
+        let would_tell = "`monitoring` reading the versions of the functions (lambda:ListVersionsByFunction, \
+             lambda:ListAliases) and CloudTrail (cloudtrail:LookupEvents)";
+        return Some(Statement::not_known("whether something was deployed or changed just before", would_tell));
+    }
+    let told_by: Vec<String> = found.told_by.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "Asked at {}, {} knew of no deployment or change of configuration just before it began.",
+        date_and_time(entry.at),
+        told_by.join(" and ")
+    );
+    Some(Statement::known(text, [Source::Journal(entry.number)]))
 }
 
 /// What was said when the cause was identified, and when it was resolved.
@@ -51,12 +89,19 @@ fn told(course: &Course<'_>) -> Vec<Statement> {
 
 /// What the suite itself found when people were called. It ranks, and nobody has confirmed it: so it is no root cause.
 fn investigated(course: &Course<'_>) -> Option<Statement> {
-    let entry = course.all(|fact| matches!(fact, Fact::Investigated { .. })).into_iter().next()?;
-    let Fact::Investigated { found } = &entry.fact else { return None };
+    let (entry, found) = investigation(course)?;
     let causes = found.findings.iter().filter(|found| found.kind == Kind::Cause);
     let causes: String = causes.map(|cause| format!(" {}.", bounded(&cause.line(), 300))).collect();
-    let text = format!("The suite looked at its metrics when people were called: {}.{causes}", found.headline);
+    let text = format!("When people were called, the suite found: {}.{causes}", found.headline);
     Some(Statement::known(text, [Source::Journal(entry.number)]))
+}
+
+/// What the logs said most.
+fn logged(course: &Course<'_>) -> Option<Statement> {
+    let (entry, found) = investigation(course)?;
+    let patterns: Vec<String> = found.patterns.iter().map(|pattern| bounded(&pattern.line(), 140)).collect();
+    let text = format!("Of failures the logs said most: {}.", patterns.join("; "));
+    (!patterns.is_empty()).then(|| Statement::known(text, [Source::Journal(entry.number)]))
 }
 
 /// What fired first is nearer to the cause than what followed.

@@ -4,8 +4,10 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, Origin as AlertOrigin};
+use crate::catalogue::LogQuery;
 use crate::decide::{Action, Around, Command, CommandTarget, Event, Policy, decide};
 use crate::example_catalogue::catalogue;
+use crate::investigation::{Change, ChangeSource, Investigation};
 use crate::metric::{Dimensions, Unit};
 
 /// An incident that lives through events, with time moved by hand, and the document of it.
@@ -43,7 +45,12 @@ impl Story {
 
     /// Decides; every message is accepted at once.
     fn happens(&mut self, event: Event) -> &mut Self {
-        let policy = Policy { catalogue: &self.catalogue, environment: "production", region: Some("us-east-1"), around: &self.around };
+        let policy = Policy {
+            catalogue: &self.catalogue,
+            environment: "production",
+            region: Some("us-east-1"),
+            around: &self.around,
+        };
         let decision = decide(policy, self.incident.as_ref(), &[event], self.now);
         self.incident = decision.incident;
         self.entries.extend(decision.entries);
@@ -136,7 +143,7 @@ fn check(story: &Story, document: &PostMortem) {
     let messages: BTreeSet<u32> = story.effects.iter().map(|performed| performed.effect.number).collect();
     let statements = document.sections.values().flatten().chain(document.timings.iter().map(|timing| &timing.basis));
     let exists = |source: &Source| match source {
-        Source::Journal(number) => journal.contains(number),
+        Source::Journal(number) | Source::Told { journal: number, .. } => journal.contains(number),
         Source::Message(number) => messages.contains(number),
         Source::Catalogue(part) => story.catalogue.severities.keys().any(|severity| severity.as_str() == part),
         Source::Metric(name) => story.catalogue.metrics.contains_key(name),
@@ -735,4 +742,101 @@ fn what_a_model_wrote_is_marked_and_stands_apart() {
     assert!(markdown.contains(expected), "{markdown}");
     assert!(!told(&document, Section::Lessons, "began"), "the lessons of the rules stay as they are");
     assert_eq!(write(&evidence, Some(&document), story.now).unwrap().version, document.version);
+}
+
+/// A SEV1 that was investigated: what was changed, and who was asked.
+fn investigated(changes: Vec<Change>, told_by: Vec<ChangeSource>) -> Story {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(1);
+    let began = story.incident.as_ref().map(|incident| incident.onset);
+    let headline = "likely cause api (92 %)".to_owned();
+    let found = Investigation { headline, is_news: true, began, changes, told_by, ..Investigation::default() };
+    story.happens(Event::Investigated(found)).pass(20).recovers("errors").pass(30).wakes();
+    story
+}
+
+fn change(time: &str, what: &str, source: ChangeSource) -> Change {
+    Change { at: time.parse().unwrap(), what: what.to_owned(), who: Some("alice".to_owned()), source }
+}
+
+#[test]
+fn changes_are_in_the_timeline_and_one_just_before_may_have_contributed() {
+    use ChangeSource::{CloudTrail, Lambda};
+    // It begins at 03:00.
+    let changes = vec![
+        change("2026-11-23T01:10:00Z", "live of api serves version 41", CloudTrail),
+        change("2026-11-23T02:56:00Z", "api got version 42", CloudTrail),
+    ];
+    let document = investigated(changes, vec![Lambda, CloudTrail]).document();
+    let changed: Vec<_> = document.timeline.iter().filter(|line| line.origin == Origin::Change).collect();
+    assert_eq!(
+        changed.iter().map(|line| (line.at.to_string(), line.text.as_str())).collect::<Vec<_>>(),
+        [
+            ("2026-11-23T01:10:00Z".to_owned(), "live of api serves version 41 by alice."),
+            ("2026-11-23T02:56:00Z".to_owned(), "api got version 42 by alice."),
+        ]
+    );
+    assert!(changed[1].source.to_string().starts_with("CloudTrail, journal "), "{}", changed[1].source);
+    let factor =
+        "A change just before the onset may have contributed: api got version 42 by alice 4 min before it began.";
+    let factors = document.statements(Section::RootCause);
+    let factor = factors.iter().find(|statement| statement.text() == factor).unwrap_or_else(|| panic!("{factors:?}"));
+    assert!(matches!(factor.sources(), [Source::Told { by: CloudTrail, .. }]));
+    // That somebody changed something says not that it was the cause.
+    assert!(rules(&document).contains(&"root-cause") && !rules(&document).contains(&"changes-unknown"));
+}
+
+#[test]
+fn that_nothing_was_changed_is_said_by_whoever_was_asked() {
+    let long_before = change("2026-11-23T01:10:00Z", "api got version 41", ChangeSource::Lambda);
+    let document = investigated(vec![long_before], vec![ChangeSource::Lambda]).document();
+    let text =
+        "Asked at 2026-11-23 03:01 UTC, Lambda knew of no deployment or change of configuration just before it began.";
+    assert!(
+        says(&document, Section::RootCause).contains(&text.to_owned()),
+        "{:?}",
+        says(&document, Section::RootCause)
+    );
+}
+
+#[test]
+fn where_nobody_could_be_asked_changes_are_not_known_and_somebody_is_to_see_to_it() {
+    let document = investigated(Vec::new(), Vec::new()).document();
+    assert!(told(&document, Section::RootCause, "Not known: whether something was deployed or changed just before."));
+    assert!(rules(&document).contains(&"changes-unknown"), "{:?}", rules(&document));
+    // Once somebody said what it was, the root cause is known although this is not.
+    let mut story = investigated(Vec::new(), Vec::new());
+    story.says(Action::Reopen, None).pass(1).says(Action::Resolve, Some("an index was dropped"));
+    let document = story.document();
+    assert!(!rules(&document).contains(&"root-cause") && rules(&document).contains(&"changes-unknown"));
+}
+
+#[test]
+fn the_document_links_the_queries_that_its_messages_had() {
+    let mut story = Story::new();
+    let log_groups = vec!["/aws/lambda/api".to_owned()];
+    let query = LogQuery { title: "Errors [1]".to_owned(), log_groups, query: "limit 1".to_owned() };
+    story.catalogue.queries.insert("errors".to_owned(), query);
+    story.catalogue.runbooks.get_mut("high-error-rate").unwrap().queries = vec!["errors".to_owned()];
+    story.fires("errors", Severity::Sev1).pass(20).recovers("errors").pass(30).wakes();
+    let document = story.document();
+    // From 02:45 until a quarter of an hour after its end.
+    let end = document.resolved_at + SignedDuration::from_mins(15);
+    let url = format!(
+        "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:logs-insights$3FqueryDetail$3D\
+         ~(end~'2026-11-23T{}.000Z~start~'2026-11-23T02*3a45*3a00.000Z~timeType~'ABSOLUTE~tz~'UTC~editorString~'limit*201\
+         ~source~(~'*2faws*2flambda*2fapi))",
+        end.strftime("%H*3a%M*3a%S")
+    );
+    assert!(
+        markdown::markdown(&document).contains(&format!("- [Errors \\[1\\]](<{url}>)\n")),
+        "{}",
+        markdown::markdown(&document)
+    );
+    let page = html::html(&document);
+    assert!(page.contains(&format!("<a href=\"{}\" rel=\"noreferrer\">Errors [1]</a>", url.replace('\'', "&#39;"))));
+    // What a stored document was given by somebody else becomes no link.
+    let mut odd = document.clone();
+    odd.queries[0].url = "javascript:alert(1)".to_owned();
+    assert!(!html::html(&odd).contains("javascript"));
 }

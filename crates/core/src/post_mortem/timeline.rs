@@ -35,6 +35,7 @@ pub(super) fn timeline(evidence: &Evidence<'_>) -> (Vec<TimelineEntry>, u32) {
         timeline
             .extend(of_entry(entry).map(|(at, origin, text)| line(at, origin, &text, Source::Journal(entry.number))));
     }
+    timeline.extend(evidence.entries.iter().flat_map(of_changes));
     timeline.extend(evidence.effects.iter().filter_map(of_page));
     timeline.extend(evidence.traces.iter().filter_map(of_trace));
     timeline.sort_by_key(|line| (line.at.as_second(), line.origin, number(&line.source)));
@@ -53,7 +54,7 @@ fn line(at: Timestamp, origin: Origin, text: &str, source: Source) -> TimelineEn
 
 fn number(source: &Source) -> u32 {
     match source {
-        Source::Journal(number) | Source::Message(number) => *number,
+        Source::Journal(number) | Source::Message(number) | Source::Told { journal: number, .. } => *number,
         Source::Catalogue(_) | Source::Metric(_) | Source::Incident(_) | Source::Document => 0,
     }
 }
@@ -103,6 +104,16 @@ fn of_entry(entry: &Entry) -> Option<(Timestamp, Origin, String)> {
         | Fact::ReviewReminded {}
         | Fact::PostMortemApproved { .. } => None,
     }
+}
+
+/// What the investigation was told of deployments and changes. One long before, which nobody suspects, is in it all the same.
+fn of_changes(entry: &Entry) -> Vec<TimelineEntry> {
+    let Fact::Investigated { found } = &entry.fact else { return Vec::new() };
+    let told = found.changes.iter().map(|change| {
+        let source = Source::Told { by: change.source, journal: entry.number };
+        line(change.at, Origin::Change, &format!("{}.", change.sentence()), source)
+    });
+    told.collect()
 }
 
 /// That a metric began to be bad, which is before its alert.

@@ -2,7 +2,7 @@
 
 use super::course::Course;
 use super::impact::{Loss, Outcome};
-use super::{Phase, Priority, ProposedItem, Statement, Timing, impact};
+use super::{Phase, Priority, ProposedItem, Statement, Timing, causes, impact};
 
 /// One item for each kind of thing that is not known. The root cause has its own, which the findings ask for.
 pub(super) fn items(course: &Course<'_>, timings: &[Timing], owner: &str) -> Vec<ProposedItem> {
@@ -32,6 +32,16 @@ pub(super) fn items(course: &Course<'_>, timings: &[Timing], owner: &str) -> Vec
         let title = "Make known when an incident of this kind is mitigated";
         let done = "the runbook says who sets the status to monitoring, and when".to_owned();
         item("mitigation-unknown", title, why, done, Priority::Low)
+    }));
+    items.extend(causes::changes_unknown(course).map(|why| {
+        let title = "Make known what is deployed and changed";
+        item(
+            "changes-unknown",
+            title,
+            why,
+            "an investigation says what was deployed and changed, or that nothing was".to_owned(),
+            Priority::Low,
+        )
     }));
     items
 }

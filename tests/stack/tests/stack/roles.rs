@@ -24,8 +24,12 @@ fn roles() -> Vec<Role> {
                 read_item("incidents"),
                 publish("alerts"),
                 invoke("ai-nutritionist-incident-response:live"),
+                ("cloudtrail", "lookup_events", json!({})),
             ],
             refused: vec![
+                // It looks at what was deployed, of what the catalogue names, and deploys nothing.
+                ("lambda", "list_versions_by_function", json!({"FunctionName": "ai-nutritionist-actions"})),
+                ("lambda", "publish_version", json!({"FunctionName": "ai-nutritionist-api"})),
                 put_item("incidents"),
                 delete_item("monitoring-alerts"),
                 read_item("incident-journal"),

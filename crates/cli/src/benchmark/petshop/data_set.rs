@@ -88,8 +88,13 @@ impl Issue {
         for (column, around) in table(&folder.join("metrics.csv"))? {
             let normal = scenario.normal.get(&column).cloned().unwrap_or_default();
             let (node, metric, statistic) = column;
-            let measured =
-                Measured { kind: kind(&metric, &statistic), name: format!("{metric} {statistic}"), unit: None, normal, around };
+            let measured = Measured {
+                kind: kind(&metric, &statistic),
+                name: format!("{metric} {statistic}"),
+                unit: None,
+                normal,
+                around,
+            };
             nodes.entry(node).or_default().push(measured);
         }
         let split = folder.parent().map(file_name).unwrap_or_default();

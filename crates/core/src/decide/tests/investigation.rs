@@ -13,14 +13,24 @@ fn asked(story: &Story) -> Vec<&Question> {
 
 fn answer(headline: &str, is_news: bool) -> Event {
     let cause = Found { kind: Kind::Cause, text: "api".to_owned(), at: None, certainty: Some(0.5) };
-    Event::Investigated(Investigation { headline: headline.to_owned(), is_news, findings: vec![cause] })
+    Event::Investigated(Investigation {
+        headline: headline.to_owned(),
+        is_news,
+        findings: vec![cause],
+        ..Investigation::default()
+    })
 }
 
 #[test]
 fn it_is_asked_once_with_the_first_call_and_after_its_pages() {
     let mut story = Story::new();
     story.fires("error-rate", Severity::Sev1);
-    let expected = Question { rule: "error-rate".to_owned(), group: GroupKey::named("api"), onset: story.now };
+    let expected = Question {
+        rule: "error-rate".to_owned(),
+        group: GroupKey::named("api"),
+        onset: story.now,
+        functions: Vec::new(),
+    };
     assert_eq!(asked(&story), [&expected]);
     let effect = story.effects.iter().find(|effect| matches!(effect.kind, EffectKind::Investigate { .. })).unwrap();
     let pages = story.effects.iter().filter(|effect| effect.is_page());
