@@ -182,13 +182,10 @@ impl<O: Outside> Monitor<O> {
         self.engines == Engines::All || rule.engine == Engine::Service
     }
 
-    /// The rules of this cycle: all of them when what fires is compared with what is open, or after a failure; else those
-    /// of which there can be something new.
+    /// The rules of this cycle: those of which there can be something new; all of them after a failure.
     fn due(&self, now: Timestamp) -> Vec<&Rule> {
         let pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = |rule: &&Rule| {
-            reconcile::is_time(now, self.catalogue.cycle_seconds) || pace.is_due(&self.catalogue, rule, now)
-        };
+        let is_due = |rule: &&Rule| pace.is_due(&self.catalogue, rule, now);
         self.catalogue.rules.values().filter(|rule| self.evaluates(rule)).filter(is_due).collect()
     }
 
@@ -282,7 +279,6 @@ pub fn print_health(catalogue: &Catalogue, environment: &str, report: &Report) {
     let metrics = [
         ("Cycles", "Count", 1.0),
         ("AlertsFiring", "Count", count(report.firing)),
-        ("Failures", "Count", count(report.failures.len())),
     ];
     let mut health = emf(&namespace_of_suite(catalogue, environment), &[], &metrics, report.at);
     // Nothing is drawn of these and no alarm is on them: a metric of each would cost thirty cents a month.
@@ -291,6 +287,7 @@ pub fn print_health(catalogue: &Catalogue, environment: &str, report: &Report) {
         "Evaluations": report.evaluations,
         "AlertChanges": report.changes.len(),
         "Unpublished": report.unpublished,
+        "Failures": report.failures.len(),
     });
     if let (Some(health), Value::Object(told)) = (health.as_object_mut(), told) {
         health.extend(told);

@@ -32,7 +32,7 @@
 //!
 //! | call | namespace | metrics | dimension sets |
 //! |---|---|---|---|
-//! | [`track_performance`](Monitoring::track_performance) | `AI-Nutritionist/Application` | `RequestCount`, `ErrorCount`, `ResponseTime`, `CacheHits`, `CacheLookups` | none; `operation` |
+//! | [`track_performance`](Monitoring::track_performance) | `AI-Nutritionist/Application` | `RequestCount`, `ErrorCount`, `ResponseTime`, `CacheHits` | none; `operation` |
 //! | [`track_business_metric`](Monitoring::track_business_metric) | `AI-Nutritionist/Business` | `MealPlansGenerated`, `Revenue`, `SignUps`, `Subscriptions`, `ActiveUsers`, or the name in `PascalCase` | none; `subscription_tier` |
 //! | [`track_security_event`](Monitoring::track_security_event) | `AI-Nutritionist/Security` | `SecurityEvents`, `FailedAuthentications` | none |
 //! | lost records, when there are any | `AI-Nutritionist/Application` | `DroppedRecords`, `RefusedRecords` | none |

@@ -95,7 +95,7 @@ impl Performance {
         record.count("ErrorCount", f64::from(!self.success));
         record.metric("ResponseTime", duration_ms, Unit::Second(NegativeScale::Milli));
         if let Some(cache_hit) = self.cache_hit {
-            record.count("CacheLookups", 1.0);
+            // How many values there are of it is how many look-ups there were.
             record.count("CacheHits", f64::from(cache_hit));
             record.number("cache_hit", f64::from(cache_hit));
         }

@@ -30,9 +30,6 @@ const METRIC: &str = "UnblendedCost";
 /// The dimension of costs by service.
 const SERVICE: &str = "Service";
 
-/// The name in [`Costs::days`] of the total.
-const TOTAL: &str = "";
-
 /// Dollars by day, for a range of days.
 #[derive(Debug, Serialize, Deserialize)]
 struct Costs {
@@ -40,35 +37,17 @@ struct Costs {
     from: Date,
     /// The day after the last.
     to: Date,
-    /// By service, or under [`TOTAL`]. A service without costs on a day has no entry.
+    /// By service, or the total under an empty name. A service without costs on a day has no entry.
     days: BTreeMap<String, BTreeMap<Date, f64>>,
 }
 
-/// Reads what the requests want: the total, the costs by service, or both, each in one query.
+/// Reads what the requests want, in one query: the total is the sum of the services, so that it is not asked for beside them.
 pub(super) async fn series(
     client: &Client,
     store: &Store,
     pace: &Pace,
     deadline: Instant,
     requests: &[Placed<'_>],
-    now: Timestamp,
-) -> Vec<(usize, SeriesAnswer)> {
-    let (by_service, total): (Vec<_>, Vec<_>) =
-        requests.iter().copied().partition(|(_, request)| matches!(request.source, Source::Cost { by_service: true }));
-    let (total, by_service) = tokio::join!(
-        answers(client, store, pace, deadline, total, false, now),
-        answers(client, store, pace, deadline, by_service, true, now),
-    );
-    total.into_iter().chain(by_service).collect()
-}
-
-async fn answers(
-    client: &Client,
-    store: &Store,
-    pace: &Pace,
-    deadline: Instant,
-    requests: Vec<Placed<'_>>,
-    by_service: bool,
     now: Timestamp,
 ) -> Vec<(usize, SeriesAnswer)> {
     if requests.is_empty() {
@@ -78,17 +57,22 @@ async fn answers(
     let ready = date(now - READY_AFTER);
     let from = requests.iter().map(|(_, request)| first_day(request)).min().unwrap_or(ready);
     let to = requests.iter().map(|(_, request)| date(request.end)).max().unwrap_or(ready).min(ready);
+    let by_service = requests.iter().any(|(_, request)| is_by_service(request));
     let costs = match costs(client, store, pace, deadline, Costs::of(from, to), by_service, now).await {
         Ok(costs) => costs,
-        Err(reason) => return requests.into_iter().map(|(place, _)| (place, Err(reason.clone()))).collect(),
+        Err(reason) => return requests.iter().map(|(place, _)| (*place, Err(reason.clone()))).collect(),
     };
     requests
-        .into_iter()
+        .iter()
         .map(|(place, request)| {
-            let series = if by_service { costs.services(request) } else { vec![costs.total(request)] };
-            (place, Ok(series))
+            let series = if is_by_service(request) { costs.services(request) } else { vec![costs.total(request)] };
+            (*place, Ok(series))
         })
         .collect()
+}
+
+fn is_by_service(request: &SeriesRequest) -> bool {
+    matches!(request.source, Source::Cost { by_service: true })
 }
 
 /// The costs of the days that are wanted, and perhaps of more.
@@ -194,9 +178,13 @@ impl Costs {
         Ok(())
     }
 
+    /// What was asked for as the total, or the sum of the services.
     fn total(&self, request: &SeriesRequest) -> Series {
-        let days = self.days.get(TOTAL).into_iter().flatten();
-        Series::new(request.dimensions.clone(), samples(days, request))
+        let mut days: BTreeMap<Date, f64> = BTreeMap::new();
+        for (day, dollars) in self.days.values().flatten() {
+            *days.entry(*day).or_default() += dollars;
+        }
+        Series::new(request.dimensions.clone(), samples(days.iter(), request))
     }
 
     /// Those of the services that the request's dimensions do not leave out.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use monitoring_core::alert::incoming::rests_on_no_data;
-use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, Origin, change_for};
+use monitoring_core::alert::{
+    Alert, AlertChange, AlertKey, AlertState, ChangeOf, ChangeState, GroupKey, Origin, change_for,
+};
 use monitoring_core::catalogue::{Rule, environment_suffix};
 use monitoring_core::cycle::Evaluated;
 use monitoring_core::incident::Incident;
@@ -21,9 +23,20 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 const EVERY_MINUTES: i64 = 5;
 
 /// Whether a cycle compares: the first one of each five minutes, whichever minute that is for a slower pace.
-pub(super) fn is_time(now: Timestamp, cycle_seconds: u32) -> bool {
+fn is_time(now: Timestamp, cycle_seconds: u32) -> bool {
     let cycle_minutes = i64::from(cycle_seconds).div_euclid(60).max(1);
     now.as_second().div_euclid(60) % EVERY_MINUTES < cycle_minutes
+}
+
+/// An alert, as a comparison takes it.
+struct Stands<'a> {
+    rule: &'a Rule,
+    dimensions: &'a Dimensions,
+    key: &'a AlertKey,
+    /// Of the newest datapoint, where it was just read.
+    value: Option<f64>,
+    /// Since when it is known to be OK by measurement.
+    ok_since: Option<Timestamp>,
 }
 
 impl<O: Outside> Monitor<O> {
@@ -77,6 +90,34 @@ impl<O: Outside> Monitor<O> {
         }
     }
 
+    /// How each alert stands: by what was just evaluated, else as it is stored, since a rule of which there is nothing new is
+    /// not read again only to compare.
+    fn standing<'a>(
+        &'a self,
+        evaluated: &'a [Evaluated<'_>],
+        known: &'a BTreeMap<AlertKey, Alert>,
+        now: Timestamp,
+    ) -> Vec<Stands<'a>> {
+        let of_now = evaluated.iter().map(|Evaluated { rule, dimensions, key, verdict, .. }| Stands {
+            rule,
+            dimensions,
+            key,
+            value: verdict.value,
+            ok_since: is_measured_ok(verdict).then_some(now),
+        });
+        let evaluated_now: BTreeSet<&AlertKey> = evaluated.iter().map(|evaluated| &evaluated.key).collect();
+        let before = known.values().filter(|alert| !evaluated_now.contains(&alert.key)).filter_map(|alert| {
+            let rule = self.catalogue.rules.get(&alert.rule).filter(|rule| self.evaluates(rule))?;
+            // Of a series that the catalogue does not name any more nothing will ever be measured.
+            let metric = self.catalogue.metrics.get(&rule.metric)?;
+            let _ = metric.dimensions.iter().find(|set| **set == alert.dimensions)?;
+            // An episode that ended was measured OK, and this is when.
+            let ok_since = (alert.state == AlertState::Ok).then_some(alert.since);
+            Some(Stands { rule, dimensions: &alert.dimensions, key: &alert.key, value: None, ok_since })
+        });
+        of_now.chain(before).collect()
+    }
+
     /// Rules that fire without an open incident that knows of it, and the other way round.
     fn lost_from_rules(
         &self,
@@ -86,13 +127,12 @@ impl<O: Outside> Monitor<O> {
         now: Timestamp,
     ) -> Vec<AlertChange> {
         let mut lost = Vec::new();
-        for Evaluated { rule, dimensions, verdict, .. } in evaluated {
-            let key = AlertKey::new(&rule.name, dimensions, None);
-            let alert = known.get(&key);
+        for Stands { rule, dimensions, key, value, ok_since } in self.standing(evaluated, known, now) {
+            let alert = known.get(key);
             if alert.is_some_and(|alert| !alert.unpublished.is_empty()) {
                 continue;
             }
-            let member = open.iter().find_map(|incident| incident.alerts.get(&key));
+            let member = open.iter().find_map(|incident| incident.alerts.get(key));
             let fires_there = member.is_some_and(|member| member.state == ChangeState::Firing);
             let episode = alert.and_then(|alert| alert.firing.as_ref());
             let levels: Vec<&str> = rule.condition.levels().map(|level| level.name.as_str()).collect();
@@ -102,26 +142,27 @@ impl<O: Outside> Monitor<O> {
                     let change = ChangeOf {
                         state: ChangeState::Firing,
                         level,
-                        value: verdict.value,
+                        value,
                         at: now,
                         since: episode.since,
                     };
                     Some((change, "it fires, and no open incident knew of it"))
                 }
-                None if is_measured_ok(verdict) => {
-                    let stale = member.filter(|member| fires_there && now.duration_since(member.at) > PATIENCE);
+                None => {
+                    let is_stale = |at: Timestamp| now.duration_since(at) > PATIENCE && ok_since.is_some_and(|ok| ok > at);
+                    let stale = member.filter(|member| fires_there && is_stale(member.at));
                     stale.map(|member| {
                         let change = ChangeOf {
                             state: ChangeState::Ok,
                             level: 0,
-                            value: verdict.value,
+                            value,
                             at: now,
                             since: member.since,
                         };
                         (change, "measured OK, and an open incident still had it as firing")
                     })
                 }
-                _ => None,
+                Some(_) => None,
             };
             lost.extend(change.and_then(|(change, reason)| self.change_of(rule, dimensions, change, reason)));
         }

@@ -724,7 +724,7 @@ mod cost {
     }
 
     #[tokio::test]
-    async fn costs_by_service_are_one_series_each() {
+    async fn costs_by_service_are_one_series_each_and_their_sum_is_the_total() {
         let server = MockServer::start().await;
         serve_table(&server).await;
         serve(&server, "GetCostAndUsage", |_, request| {
@@ -747,10 +747,11 @@ mod cost {
         let lambda = series("AWS Lambda", &[(MONDAY - 2 * DAY, 0.5), (MONDAY - DAY, 0.75)]);
         let dynamodb = series("Amazon DynamoDB", &[(MONDAY - 2 * DAY, 1.0)]);
         let only_lambda = SeriesRequest { dimensions: lambda.dimensions.clone(), ..costs(true) };
-        let answers = aws(&server).series(&[costs(true), only_lambda], at(TEN)).await;
-        assert_eq!(answers, [Ok(vec![lambda.clone(), dynamodb]), Ok(vec![lambda])]);
+        let answers = aws(&server).series(&[costs(false), costs(true), only_lambda], at(TEN)).await;
+        let total = one(&[(MONDAY - 2 * DAY, 1.5), (MONDAY - DAY, 0.75)]);
+        assert_eq!(answers, [total, Ok(vec![lambda.clone(), dynamodb]), Ok(vec![lambda])]);
         let calls = asked(&server, "GetCostAndUsage").await;
-        assert_eq!(calls.len(), 2);
+        assert_eq!(calls.len(), 2, "one query of two pages");
         assert_eq!(calls[0]["GroupBy"], json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]));
     }
 

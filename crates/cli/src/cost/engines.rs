@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::MONTH_SECONDS;
 use super::bill::dollars;
 use super::prices::Prices;
-use super::reading::{self, Read};
+use super::reading;
 use super::usage::count;
 use crate::catalogue::deployment::metric_math::Queries;
 
@@ -55,15 +55,12 @@ pub(super) fn compare(catalogue: &Catalogue, prices: &Prices) -> anyhow::Result<
             catalogue.rules.values().filter(|other| other.engine == Engine::Service && other.name != rule.name);
         let without = reading::reads(catalogue, others);
         let with = reading::reads(catalogue, [rule]);
-        let usd = with
-            .difference(&without)
-            .map(|read| match read {
-                Read::Metric { .. } => get_metric_data.of(reading::times(catalogue, read)),
-                Read::Cost { .. } => cost_explorer.of(f64::from(MONTH_SECONDS) / 86_400.0),
-                // What it scans depends on the logs; the bill has it.
-                Read::Logs { .. } => 0.0,
-            })
-            .fold(0.0, |sum, usd| sum + usd);
+        // What it scans of logs depends on them; the bill has it.
+        let times: f64 =
+            with.difference(&without).map(|read| reading::times(catalogue, read)).fold(0.0, |sum, times| sum + times);
+        let days = f64::from(MONTH_SECONDS) / 86_400.0;
+        let queries = reading::cost_queries(with.union(&without)) - reading::cost_queries(&without);
+        let usd = get_metric_data.of(times) + cost_explorer.of(count(queries) * days);
         let service = Choice { usd, delay_seconds: delay(catalogue, rule, catalogue.cycle_seconds) };
         let (alarm, no_alarm) = match alarm_metrics(catalogue, rule) {
             Ok(metrics) => {

@@ -8,7 +8,6 @@ use monitoring_core::metric::Dimensions;
 use monitoring_core::rule::evaluation_range;
 
 use super::MONTH_SECONDS;
-use super::usage::COMPARISON_SECONDS;
 
 /// A series that is asked for, by what identifies it where it is stored: one that several rules need is asked for once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,13 +71,13 @@ pub(super) fn reads<'a>(catalogue: &Catalogue, rules: impl IntoIterator<Item = &
 }
 
 /// How often a month a series is read by `GetMetricData`; 0 for what is read elsewhere. One whose periods are longer than a
-/// cycle is read when a period is complete, and whenever what fires is compared with what is open.
+/// cycle is read when a period is complete.
 pub(super) fn times(catalogue: &Catalogue, read: &Read) -> f64 {
     let Read::Metric { period_seconds, .. } = read else { return 0.0 };
-    let times = |seconds: u32| f64::from(MONTH_SECONDS) / f64::from(seconds.max(1));
-    let cycles = times(catalogue.cycle_seconds);
-    if *period_seconds <= catalogue.cycle_seconds {
-        return cycles;
-    }
-    (times(*period_seconds) + times(COMPARISON_SECONDS)).min(cycles)
+    f64::from(MONTH_SECONDS) / f64::from(catalogue.cycle_seconds.max(*period_seconds).max(1))
+}
+
+/// How many queries of Cost Explorer that is in a day: the total is the sum of the services, where these are read.
+pub(super) fn cost_queries<'a>(reads: impl IntoIterator<Item = &'a Read>) -> usize {
+    usize::from(reads.into_iter().any(|read| matches!(read, Read::Cost { .. })))
 }

@@ -12,9 +12,9 @@ use super::reading::{self, Read};
 use crate::catalogue::Deployment;
 use crate::catalogue::deployment::MetricAlarm;
 
-/// Metrics that the suite publishes of itself: three of each cycle (`print_health` of the monitoring handler), and `OpenIncidents` of each
+/// Metrics that the suite publishes of itself: two of each cycle (`print_health` of the monitoring handler), and `OpenIncidents` of each
 /// tick. Those of `interactions` come only where somebody presses a button, and are billed for the hours in which they come.
-const HEALTH_METRICS: f64 = 4.0;
+const HEALTH_METRICS: f64 = 3.0;
 
 /// What `print_figures` of the reminder publishes in one hour of each day: six figures of all action items, and two of each team and of each of four
 /// priorities.
@@ -22,8 +22,8 @@ const ITEM_METRICS: f64 = 6.0;
 const ITEM_METRICS_OF_PART: f64 = 2.0;
 const PRIORITIES: f64 = 4.0;
 
-/// What `track_performance` writes for each operation beside the total: requests, errors, response time, cache look-ups and hits.
-const METRICS_OF_OPERATION: f64 = 5.0;
+/// What `track_performance` writes for each operation beside the total: requests, errors, response time, and cache hits.
+const METRICS_OF_OPERATION: f64 = 4.0;
 
 /// Bytes of a tracked record: those of `cargo run -p monitoring-track --example track` have fewer.
 const RECORD_BYTES: f64 = 700.0;
@@ -44,7 +44,7 @@ const READ_UNITS_PER_TICK: f64 = 3.0 * 4.0 * 0.5;
 /// A cycle reads the alerts consistently. On every fifth minute they are compared with the open incidents of four partitions.
 const READ_UNITS_PER_CYCLE: f64 = 1.0;
 const READ_UNITS_PER_COMPARISON: f64 = 4.0 * 0.5;
-pub(super) const COMPARISON_SECONDS: u32 = 300;
+const COMPARISON_SECONDS: u32 = 300;
 
 /// Of an incident from its first alert to its end, assumed: heads, journal, effects and their claims, in transactions.
 const READ_UNITS_PER_INCIDENT: f64 = 500.0;
@@ -83,6 +83,9 @@ pub(super) struct Traffic {
     /// Names of operations that it tracks them by; each has metrics of its own
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(super) operations: u16,
+    /// Business metrics that it tracks with a subscription tier, times the tiers; each is one metric more
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) tiers: u16,
     /// Incidents
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(super) incidents: u32,
@@ -102,7 +105,7 @@ pub(super) struct Traffic {
     #[arg(long, value_name = "MS", default_value_t = 100)]
     pub(super) tick_ms: u32,
     /// Alarms on the suite itself, which Terraform adds to those of the rules
-    #[arg(long, value_name = "N", default_value_t = 15)]
+    #[arg(long, value_name = "N", default_value_t = 12)]
     pub(super) watching_alarms: u16,
 }
 
@@ -225,6 +228,13 @@ fn metrics(
             "cloudwatch_metric",
             operations * METRICS_OF_OPERATION,
             format!("--operations {operations}, {METRICS_OF_OPERATION} metrics each"),
+        ),
+        line(
+            "CloudWatch",
+            "... by subscription tier",
+            "cloudwatch_metric",
+            f64::from(traffic.tiers),
+            format!("--tiers {}: business metrics times tiers", traffic.tiers),
         ),
         line(
             "CloudWatch",
@@ -351,7 +361,7 @@ fn functions(traffic: &Traffic, month: &Month) -> Vec<Line> {
 }
 
 fn tables(traffic: &Traffic, month: &Month) -> Vec<Line> {
-    let cached = if month.has_cost { 2.0 * 0.5 } else { 0.0 };
+    let cached = if month.has_cost { 0.5 } else { 0.0 };
     let reads = month.cycles * (READ_UNITS_PER_CYCLE + cached)
         + month.comparisons * READ_UNITS_PER_COMPARISON
         + month.ticks * READ_UNITS_PER_TICK
@@ -393,7 +403,7 @@ fn messages(traffic: &Traffic, month: &Month) -> Vec<Line> {
 fn keys_and_traces(reads: &BTreeSet<Read>, month: &Month) -> Vec<Line> {
     let keys = f64::from(MONTH_SECONDS) / f64::from(KEY_SECONDS) * KEY_USERS;
     let days = f64::from(MONTH_SECONDS) / 86_400.0;
-    let queries = reads.iter().filter(|read| matches!(read, Read::Cost { .. })).count();
+    let queries = reading::cost_queries(reads);
     vec![
         line("KMS", "key", "kms_key", 1.0, "of tables, topics and queues"),
         line("KMS", "requests", "kms_request", keys, format!("{KEY_USERS} users of the key, every five minutes")),
@@ -403,7 +413,7 @@ fn keys_and_traces(reads: &BTreeSet<Read>, month: &Month) -> Vec<Line> {
             "requests",
             "cost_explorer",
             count(queries) * days,
-            format!("{queries} a day; answers are kept"),
+            format!("{queries} a day for the total and for the services; the answer is kept"),
         ),
     ]
 }

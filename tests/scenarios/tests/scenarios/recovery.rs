@@ -131,6 +131,36 @@ async fn a_lost_recovery_is_found_by_comparing() {
     assert_eq!(world.messages(Kind::Resolved).last().map(String::as_str), Some("0:10 slack SEV1"));
 }
 
+/// An hour is evaluated once, when it is complete; what was lost of it is found by what is stored, at the comparisons after it.
+#[tokio::test]
+async fn what_was_lost_of_an_hourly_rule_is_found_both_ways() {
+    let world = World::new().await;
+    world.outside.reads("Revenue", 200.0);
+    world.outside.reads("Revenue", 20.0);
+    world.outside.lose_messages();
+    world.fast_forward(61.minutes()).await;
+    assert_eq!(world.outside.published(), 1);
+    world.outside.topics_up();
+
+    // Published at 1:01. At 1:05 it may still be under way.
+    world.fast_forward(8.minutes()).await;
+    assert_eq!(world.incidents().await, []);
+    world.fast_forward(1.minute()).await;
+    let id = world.the_incident().await.id;
+    world.acknowledge(&id, "alice").await;
+
+    // The hour from 2:00 on is good, and is evaluated at 3:01.
+    world.fast_forward(50.minutes()).await;
+    world.outside.reads("Revenue", 200.0);
+    world.outside.lose_messages();
+    world.fast_forward(61.minutes()).await;
+    world.outside.topics_up();
+    world.fast_forward(8.minutes()).await;
+    assert_eq!(world.incident(&id).await.status, Status::Acknowledged);
+    world.fast_forward(1.minute()).await;
+    assert_eq!(world.incident(&id).await.status, Status::Resolved);
+}
+
 #[tokio::test]
 async fn what_somebody_ended_while_it_fires_stays_ended() {
     let world = an_incident_by_errors().await;

@@ -269,7 +269,7 @@ class ComprehensiveMonitoringService:
         record.metric("ErrorCount", 0 if success else 1, "Count")
         record.metric("ResponseTime", duration, "Milliseconds")
         if cache_hit is not None:
-            record.metric("CacheLookups", 1, "Count")
+            # How many values there are of it is how many look-ups there were.
             record.metric("CacheHits", 1 if cache_hit else 0, "Count")
             record.number("cache_hit", 1 if cache_hit else 0)
 
