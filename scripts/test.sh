@@ -83,17 +83,23 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Runs a command, announced by its title and followed by the time it took.
+# Runs a command, announced by its title and followed by the time it took. What it prints is kept in $work/output, too, for
+# the look at planted secrets in the end.
 step() {
-  local title=$1 begin=$SECONDS code=0
+  local title=$1 begin=$SECONDS code=0 keeper
   shift
   printf '\n== %s\n' "$title"
+  rm -f "$work/pipe"
+  mkfifo "$work/pipe"
+  tee -a "$work/output" <"$work/pipe" &
+  keeper=$!
   set -m
-  "$@" </dev/null &
+  "$@" </dev/null >"$work/pipe" 2>&1 &
   running=$!
   set +m
   wait "$running" || code=$?
   running=
+  wait "$keeper" || true
   if ((code)); then
     fail "'$title' failed (exit code $code); its output is above. The command was: $*"
   fi
@@ -228,6 +234,15 @@ test_with_cargo() {
   fi
 }
 
+# What the run has written down: the output of its steps, and of each test, which nextest keeps in a report of its own.
+find_planted_secrets() {
+  local written=("$work/output")
+  if [[ -f $CARGO_TARGET_DIR/nextest/default/junit.xml ]]; then
+    written+=("$CARGO_TARGET_DIR/nextest/default/junit.xml")
+  fi
+  scripts/find_planted_secrets.py "${written[@]}"
+}
+
 # In a function, so that bash has read all of it before the first step: a run survives an edit of this file.
 main() {
   local checks=yes stack=yes nextest=no tools
@@ -254,6 +269,8 @@ main() {
   if cargo nextest --version >/dev/null 2>&1; then nextest=yes; fi
 
   work=$(mktemp -d)
+  # The pipe that keeps the output would take the colours.
+  if [[ -t 1 ]]; then export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-always}; fi
   find_terraform
 
   if [[ $checks == yes ]]; then
@@ -290,8 +307,11 @@ main() {
     step "Python tests" python3 -m unittest discover -s crates/track/python -t crates/track/python
   fi
 
+  step "planted secrets" find_planted_secrets
+
   printf '\nAll passed, %d s.\n' "$SECONDS"
   exit
 }
 
-main "$@"
+# scripts/test_find_planted_secrets.py reads it for its functions.
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main "$@"; fi

@@ -5,6 +5,7 @@ mod cli;
 use std::{
     fmt::Write as _,
     fs,
+    process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -183,7 +184,8 @@ impl Deployment {
         Shop::open(&self.aws, self.ministack.endpoint())
     }
 
-    /// Every log line of the functions and every item of the tables, without the secrets that the test planted.
+    /// Every log line of the functions, every item of the tables and every file of the test, `MiniStack`'s log and Terraform's
+    /// state among them, without the secrets that the test planted.
     fn no_secret_was_written_down(&self) {
         let mut written: Vec<(String, String)> =
             FUNCTIONS.map(|(function, _)| (format!("log of {function}"), self.log_of(function))).into();
@@ -199,6 +201,11 @@ impl Deployment {
             for (place, text) in &written {
                 assert!(!text.contains(secret), "{setting} is in the {place}");
             }
+            // But for the file that the operator put it into Parameter Store from.
+            let mut grep = Command::new("grep");
+            grep.args(["-rlF", "--exclude", setting, "-e", secret]).arg(self.aws.folder());
+            let found = grep.output().expect("grep is on the PATH");
+            assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{setting} is in these files");
         }
     }
 

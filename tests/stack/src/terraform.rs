@@ -58,6 +58,8 @@ impl Terraform {
             "pagerduty_events_url": outside.pagerduty_events_url(),
             "bedrock_model": MODEL,
             "deletion_protection": false,
+            // The most that operators switch on, of which nothing may show a secret.
+            "log_level": "debug",
         });
         fs::write(self.root().join("stack.auto.tfvars.json"), variables.to_string()).expect("a file of variables");
     }
