@@ -68,3 +68,21 @@ resource "aws_cloudwatch_query_definition" "this" {
   log_group_names = each.value.log_group_names
   query_string    = each.value.query_string
 }
+
+# A filter of each environment on the same log group would count every line once for each.
+resource "aws_cloudwatch_log_metric_filter" "this" {
+  for_each = coalesce(var.metric_filters, var.environment == "production") ? local.deployment.metric_filters : {}
+
+  name           = each.value.name
+  log_group_name = each.value.log_group_name
+  pattern        = each.value.pattern
+
+  metric_transformation {
+    namespace     = each.value.namespace
+    name          = each.value.metric_name
+    value         = each.value.value
+    default_value = each.value.default_value
+    unit          = each.value.unit
+    dimensions    = each.value.dimensions
+  }
+}

@@ -114,6 +114,12 @@ variable "allowed_actions" {
   }
 }
 
+variable "metric_filters" {
+  description = "Whether this environment makes the catalogue's metric filters; one of an account should. Default: production does."
+  type        = bool
+  default     = null
+}
+
 variable "log_level" {
   description = "What the functions log: error, warn, info, debug or trace."
   type        = string

@@ -276,10 +276,7 @@ impl<O: Outside> Monitor<O> {
 #[expect(clippy::print_stdout, reason = "Embedded Metric Format is written to standard output")]
 pub fn print_health(catalogue: &Catalogue, environment: &str, report: &Report) {
     let count = |number: usize| f64::from(u32::try_from(number).unwrap_or(u32::MAX));
-    let metrics = [
-        ("Cycles", "Count", 1.0),
-        ("AlertsFiring", "Count", count(report.firing)),
-    ];
+    let metrics = [("Cycles", "Count", 1.0), ("AlertsFiring", "Count", count(report.firing))];
     let mut health = emf(&namespace_of_suite(catalogue, environment), &[], &metrics, report.at);
     // Nothing is drawn of these and no alarm is on them: a metric of each would cost thirty cents a month.
     let told = json!({

@@ -36,6 +36,9 @@ pub const POST_MORTEM: &str = "ai-nutritionist-post-mortem";
 /// The function that reminds people of action items.
 pub const ACTION_ITEM_REMINDER: &str = "ai-nutritionist-action-item-reminder";
 
+/// The log group of the application that the test's catalogue makes a metric of.
+const API_LOG_GROUP: &str = "/aws/lambda/ai-nutritionist-api";
+
 const FUNCTIONS: [(&str, &str); 6] = [
     (MONITORING, "monitoring.zip"),
     (INCIDENT_RESPONSE, "incident-response.zip"),
@@ -88,6 +91,8 @@ impl Deployment {
     fn deploy(self) -> Self {
         match &self.terraform {
             Some(terraform) => {
+                // The application's, which metric filters are on.
+                deployment.do_aws(&["logs", "create-log-group", "--log-group-name", API_LOG_GROUP]);
                 terraform.apply();
                 self.put_secrets();
             }
@@ -207,6 +212,20 @@ impl Deployment {
             let found = grep.output().expect("grep is on the PATH");
             assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{setting} is in these files");
         }
+    }
+
+    /// The metric filters on the application's log group, where Terraform has made them.
+    #[must_use]
+    pub fn metric_filters(&self) -> Option<Value> {
+        self.terraform.as_ref()?;
+        Some(self.aws.run(&[
+            "logs",
+            "describe-metric-filters",
+            "--log-group-name",
+            API_LOG_GROUP,
+            "--query",
+            "metricFilters",
+        ]))
     }
 
     /// Somebody presses a button of an incident's message in Slack, which signs it with this secret. Returns the HTTP status.

@@ -139,26 +139,15 @@ impl<O: Outside> Monitor<O> {
             let change = match episode {
                 Some(episode) if !fires_there && now.duration_since(episode.since) > PATIENCE => {
                     let level = levels.iter().position(|level| *level == episode.level).unwrap_or_default();
-                    let change = ChangeOf {
-                        state: ChangeState::Firing,
-                        level,
-                        value,
-                        at: now,
-                        since: episode.since,
-                    };
+                    let change = ChangeOf { state: ChangeState::Firing, level, value, at: now, since: episode.since };
                     Some((change, "it fires, and no open incident knew of it"))
                 }
                 None => {
-                    let is_stale = |at: Timestamp| now.duration_since(at) > PATIENCE && ok_since.is_some_and(|ok| ok > at);
+                    let is_stale =
+                        |at: Timestamp| now.duration_since(at) > PATIENCE && ok_since.is_some_and(|ok| ok > at);
                     let stale = member.filter(|member| fires_there && is_stale(member.at));
                     stale.map(|member| {
-                        let change = ChangeOf {
-                            state: ChangeState::Ok,
-                            level: 0,
-                            value,
-                            at: now,
-                            since: member.since,
-                        };
+                        let change = ChangeOf { state: ChangeState::Ok, level: 0, value, at: now, since: member.since };
                         (change, "measured OK, and an open incident still had it as firing")
                     })
                 }

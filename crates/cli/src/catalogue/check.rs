@@ -2,6 +2,7 @@
 
 mod automation;
 mod dashboards;
+mod filter;
 mod impact;
 mod metrics;
 mod noise;

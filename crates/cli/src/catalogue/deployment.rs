@@ -1,4 +1,4 @@
-//! What Terraform makes of the catalogue: alarms, log groups, saved queries and dashboards, ready for `jsondecode`.
+//! What Terraform makes of the catalogue: alarms, log groups, metric filters, saved queries and dashboards, ready for `jsondecode`.
 //!
 //! It is a document of its own because no function needs it: `docs/quality.md` has the sizes. Where something is known only in an
 //! account, a text has a placeholder: `${region}`, `${account_id}`, `${partition}` and `${suffix}`, the environment's. None of them
@@ -6,6 +6,7 @@
 
 mod alarm;
 pub(crate) mod board;
+mod metric_filter;
 pub(crate) mod metric_math;
 mod widget;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 use super::document::Document;
 pub use alarm::MetricAlarm;
 pub(crate) use board::Board;
+pub use metric_filter::MetricFilter;
 pub use metric_math::{MetricQuery, MetricStat};
 
 /// The version of this form.
@@ -40,6 +42,8 @@ pub struct Deployment {
     pub alarms: BTreeMap<String, MetricAlarm>,
     /// By name.
     pub log_groups: BTreeMap<String, LogGroup>,
+    /// By metric and log group.
+    pub metric_filters: BTreeMap<String, MetricFilter>,
     /// By name.
     pub queries: BTreeMap<String, QueryDefinition>,
     /// By name, without the environment's suffix.
@@ -109,6 +113,7 @@ impl Deployment {
                 .iter()
                 .map(|group| (group.name.clone(), LogGroup { retention_days: group.retention_days }))
                 .collect(),
+            metric_filters: metric_filter::metric_filters(document, catalogue),
             queries: document
                 .queries
                 .iter()

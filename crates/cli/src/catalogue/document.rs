@@ -195,6 +195,33 @@ pub(crate) struct Cloudwatch {
         "patternErrorMessage" = "Sum, Average, Minimum, Maximum, SampleCount or a percentile such as p99"
     ))]
     pub(crate) statistic: String,
+    /// How CloudWatch makes the metric out of log lines, where nothing else writes it.
+    pub(crate) filter: Option<MetricFilter>,
+}
+
+/// A metric filter: each line of a log group that fits the pattern becomes a value of the metric, as it arrives.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MetricFilter {
+    /// Log groups whose lines it looks at; they must exist.
+    #[schemars(length(min = 1, max = 50))]
+    pub(crate) log_groups: Vec<String>,
+    /// What a line must be like: `{ $.level = "ERROR" }`, `"Task timed out"`.
+    #[schemars(length(min = 1, max = 1024))]
+    pub(crate) pattern: String,
+    /// What a line counts: a number, or a field of it (`$.amount`). Default `1`.
+    #[serde(default = "one")]
+    #[schemars(extend("pattern" = "^([0-9]+(\\.[0-9]+)?|\\$[^ ]+)$", "patternErrorMessage" = "a number, or a field such as $.amount"))]
+    pub(crate) value: String,
+    /// What is written for a minute in which lines arrive and none fits: with `0`, no match is measured as none. Default: nothing.
+    pub(crate) default: Option<f64>,
+    /// The field of a line that each dimension of the metric is taken from: `{Operation: $.operation}`.
+    #[serde(default)]
+    pub(crate) dimensions: BTreeMap<String, String>,
+}
+
+fn one() -> String {
+    "1".to_owned()
 }
 
 /// A Logs Insights query.

@@ -27,6 +27,20 @@ const TEST_INCIDENT_RESPONSE: &str = r#"aws lambda invoke \
 #[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
 async fn the_manual_test_commands_answer_and_page() {
     let suite = Deployment::start().await;
+    // `MiniStack` keeps a filter and does not apply it, so that it is looked at and not through.
+    if let Some(filters) = suite.metric_filters() {
+        let filter = &filters[0];
+        assert_eq!(
+            (filter["filterName"].as_str(), filter["filterPattern"].as_str()),
+            (Some("ai-nutritionist-TimedOut"), Some("\"Task timed out\""))
+        );
+        let made = &filter["metricTransformations"][0];
+        assert_eq!(
+            (made["metricNamespace"].as_str(), made["metricName"].as_str()),
+            (Some("AI-Nutritionist/Logs"), Some("TimedOut"))
+        );
+        assert_eq!((made["metricValue"].as_str(), made["defaultValue"].as_f64()), (Some("1"), Some(0.0)), "{filter}");
+    }
 
     let summary = invoke(&suite, TEST_COMPREHENSIVE_MONITORING).await;
     assert!(summary.is_object(), "not a JSON summary: {summary}");

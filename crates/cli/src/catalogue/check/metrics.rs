@@ -8,7 +8,7 @@ use super::super::Finding;
 use super::super::document::{Document, Duration, Metric};
 use super::super::resolve;
 use super::super::yaml::child;
-use super::{Checker, entries, find_word, items};
+use super::{Checker, entries, filter, find_word, items};
 
 /// The keys that say where the samples come from.
 const SOURCES: [&str; 4] = ["cloudwatch", "formula", "logs", "cost"];
@@ -29,6 +29,7 @@ pub(super) fn check(checker: &mut Checker<'_>) {
         check_source(checker, &pointer, name, metric);
         check_period(checker, &pointer, name, metric);
         check_dimensions(checker, &pointer, name, metric);
+        filter::check(checker, &pointer, name, metric);
     }
     for (pointer, name, metric) in entries("metrics", &checker.document.metrics) {
         if let Some(formula) = &metric.formula {
@@ -302,13 +303,16 @@ fn check_files(checker: &mut Checker<'_>) {
 
 fn check_log_groups(checker: &mut Checker<'_>) {
     for (pointer, name, _) in entries("log_groups", &checker.document.log_groups) {
-        let fits =
-            (1..=512).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#".contains(c));
-        if !fits {
+        if !is_log_group(name) {
             let message = format!("\"{name}\" cannot be the name of a log group");
             checker.push(Finding::error(pointer, message, "write letters, digits and . _ - / #, at most 512").on_key());
         }
     }
+}
+
+/// Whether `CloudWatch` Logs takes the name of a log group.
+pub(super) fn is_log_group(name: &str) -> bool {
+    (1..=512).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#".contains(c))
 }
 
 /// The longest time that a `CloudWatch` alarm looks back: a day, or a week for periods of an hour and more

@@ -291,3 +291,82 @@ fn a_metric_is_queried_once() {
     assert_eq!(queries.add("Spent", &nothing), None);
     assert_eq!(queries.into_vec().len(), 3);
 }
+
+const FILTERED: &str = r#"
+  TimedOut:
+    category: application
+    description: Functions that ran out of time.
+    unit: Count
+    cloudwatch:
+      namespace: Shop
+      statistic: Sum
+      filter: {log_groups: [/aws/lambda/api, /aws/lambda/cart], pattern: '"Task timed out"', default: 0}
+rules:"#;
+
+#[test]
+fn a_metric_that_is_made_of_log_lines_has_a_filter_for_each_log_group() {
+    let deployment = loaded(&with_dashboards().replacen("\nrules:", FILTERED, 1)).deployment;
+    let filters = serde_json::to_value(&deployment.metric_filters).unwrap();
+    let of = |log_group: &str| {
+        json!({
+            "name": "shop-TimedOut${suffix}", "log_group_name": log_group, "pattern": "\"Task timed out\"",
+            "namespace": "Shop", "metric_name": "TimedOut", "value": "1", "default_value": 0.0, "unit": "Count",
+            "dimensions": null,
+        })
+    };
+    let expected = json!({
+        "TimedOut /aws/lambda/api": of("/aws/lambda/api"), "TimedOut /aws/lambda/cart": of("/aws/lambda/cart"),
+    });
+    assert_eq!(filters, expected);
+
+    let by_field = "filter: {log_groups: [/a], pattern: '{ $.ms > 0 }', value: $.ms, dimensions: {Page: $.page}}\n    \
+                    dimensions: {Page: [cart]}\nrules:";
+    let at = FILTERED.find("filter:").unwrap();
+    let text = with_dashboards().replacen("\nrules:", &format!("{}{by_field}", &FILTERED[..at]), 1);
+    let filters = loaded(&text).deployment.metric_filters;
+    let filter = &filters["TimedOut /a"];
+    assert_eq!((filter.value.as_str(), filter.default_value), ("$.ms", None));
+    assert_eq!(filter.dimensions, Some(BTreeMap::from([("Page".to_owned(), "$.page".to_owned())])));
+}
+
+#[test]
+fn metric_filters_are_checked() {
+    let sound = SOUND.replacen("\nrules:", FILTERED, 1);
+    check_text(&sound, "sound", &[]);
+    for (from, to, expected) in [
+        (
+            "namespace: Shop\n      statistic: Sum\n      filter",
+            "namespace: AWS/Lambda\n      statistic: Sum\n      filter",
+            "error: the filter of TimedOut would write into AWS/Lambda; write a namespace of your own; those of AWS are closed",
+        ),
+        (
+            "/aws/lambda/cart]",
+            "/aws/lambda/api]",
+            "error: the filter of TimedOut has /aws/lambda/api twice; its lines would count twice; keep one",
+        ),
+        (
+            "/aws/lambda/cart]",
+            "'/aws/lambda/*']",
+            "error: \"/aws/lambda/*\" cannot be the name of a log group; write letters, digits and . _ - / #, at most 512",
+        ),
+        (
+            "'\"Task timed out\"'",
+            "'{ $.level = ERROR'",
+            "error: the pattern of TimedOut begins with `{` and does not end with `}`; close it: that is how a pattern of JSON is written",
+        ),
+        (
+            ", default: 0}",
+            ", dimensions: {Page: $.page}}",
+            "error: metric TimedOut has the dimensions none, its filter Page; give both the same: a filter says which field each comes from",
+        ),
+        (
+            ", default: 0}\n",
+            ", default: 0, dimensions: {Page: page}}\n    dimensions: {Page: [cart]}\n",
+            "error: the dimension Page of TimedOut is taken from \"page\"; write a field of the line, such as $.operation",
+        ),
+    ] {
+        assert_eq!(sound.matches(from).count(), 1, "{from}");
+        let found = problems(&sound.replacen(from, to, 1));
+        assert!(found.iter().any(|line| line.ends_with(expected)), "{to}: {found:#?}");
+    }
+}
