@@ -17,8 +17,9 @@ Usage: scripts/bench.sh [--runs N] [--strict]
 Builds the functions in release mode and prints one table of what the suite
 costs, beside its goals: start to the first poll of the Runtime API (against a
 hello world), first useful invocation, peak memory, zip size, calls of a cycle
-over 500 metrics, the time to evaluate 100,000 series, from an SNS record to the
-page that PagerDuty has accepted, and for a storm of 10,000 alerts.
+over 500 metrics, the time to evaluate 100,000 series, to try threshold rules on
+90 days of 100 metrics, from an SNS record to the page that PagerDuty has
+accepted, and for a storm of 10,000 alerts.
 
   --runs N  starts of each function (default: 25)
   --strict  exit with 1 when a goal is exceeded
@@ -60,6 +61,13 @@ evaluation_row() {
   [[ $printed =~ $pattern ]] || fail "the example bench_rules of crates/core printed no median: $printed"
   row "evaluation, 100,000 series of 5 points" "${BASH_REMATCH[1]} ms (${BASH_REMATCH[2]}-${BASH_REMATCH[3]})" \
     "<= 25 ms" "${BASH_REMATCH[1]}" "<=" 25
+}
+
+backtest_row() {
+  local printed=$1 pattern='median ([0-9.]+) s, least ([0-9.]+) s, most ([0-9.]+) s'
+  [[ $printed =~ $pattern ]] || fail "the example bench_backtest of crates/core printed no median: $printed"
+  row "backtest, 90 days of 100 metrics at 5 min" "${BASH_REMATCH[1]} s (${BASH_REMATCH[2]}-${BASH_REMATCH[3]})" \
+    "< 3 s" "${BASH_REMATCH[1]}" "<" 3
 }
 
 # The tables and the receivers are in the same process, on loopback.
@@ -122,7 +130,7 @@ main() {
   # Building first: nothing compiles while something is measured.
   scripts/package.sh --out "$work/zips" monitoring incident-response
   cargo build --release --locked -p monitoring --example hello
-  cargo build --release --locked -p monitoring-core --example bench_rules
+  cargo build --release --locked -p monitoring-core --example bench_rules --example bench_backtest
   cargo build --release --locked -p scenarios --example bench_incidents
 
   # The very binaries that were zipped: a build by somebody else does not change them meanwhile.
@@ -144,6 +152,8 @@ main() {
   zip_rows "$work/zips" >>"$work/rows"
   printed=$("$CARGO_TARGET_DIR/release/examples/bench_rules")
   evaluation_row "$printed" >>"$work/rows"
+  printed=$("$CARGO_TARGET_DIR/release/examples/bench_backtest")
+  backtest_row "$printed" >>"$work/rows"
   printed=$("$CARGO_TARGET_DIR/release/examples/bench_incidents")
   incident_rows "$printed" >>"$work/rows"
 

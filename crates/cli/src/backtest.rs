@@ -17,6 +17,7 @@ use monitoring_aws::http::{Http, Timeouts, sdk_config_for};
 use monitoring_aws::store::Store;
 use monitoring_core::backtest::{History, Night, Played, Span, Summary, play, summary};
 use monitoring_core::catalogue::{Catalogue, Rule};
+use monitoring_core::cycle::with_named;
 use serde_json::{Value, json};
 
 use crate::catalogue::{self, nearest};
@@ -266,6 +267,7 @@ async fn from_cloudwatch(
 ) -> Result<History, Exit> {
     let rules = names(catalogue, rules, false)?;
     let rules: Vec<&Rule> = rules.iter().filter_map(|name| catalogue.rules.get(name)).collect();
+    let rules = with_named(catalogue, &rules);
     let account = format!("{}/{}", args.aws_profile.as_deref().unwrap_or("-"), args.region.as_deref().unwrap_or("-"));
     let plan = history::Plan::new(catalogue, &rules, span, &args.data.join("history"), &account);
     let (metrics, dollars) = plan.billed();

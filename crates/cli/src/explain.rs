@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use monitoring_core::alert::{Alert, AlertState};
 use monitoring_core::catalogue::{Catalogue, Condition, Engine, Rule};
 use monitoring_core::incident::{Incident, IncidentId};
+use monitoring_core::message::format_seconds;
 use serde_json::json;
 
 use crate::catalogue::{moment, nearest};
@@ -131,6 +132,22 @@ fn about_rule(rule: &Rule) -> String {
     let condition = match &rule.condition {
         Condition::Absence { level } => format!("no data is {}", level.incident),
         Condition::Anomaly { level, .. } => format!("what is unusual is {}", level.incident),
+        Condition::Trend { tier, trend } => {
+            let (within, over) =
+                (format_seconds(trend.within_seconds.into()), format_seconds(trend.over_seconds.into()));
+            let (comparison, threshold, incident) = (tier.comparison, tier.threshold, tier.level.incident);
+            format!("{comparison} {threshold} within {within}, by the trend of the last {over}, is {incident}")
+        }
+        Condition::SameHour { tier, usual } => format!(
+            "{} {} times the same hour of {} earlier weeks is {}",
+            tier.comparison, tier.threshold, usual.weeks, tier.level.incident
+        ),
+        Condition::Composite { level, when } => {
+            return format!(
+                "Rule {} watches other rules: {when} is {}, evaluated by the monitoring function.",
+                rule.name, level.incident
+            );
+        }
         Condition::Threshold { tiers } => {
             let tiers: Vec<String> = tiers
                 .iter()
@@ -176,5 +193,49 @@ fn never(rule: &Rule) -> String {
             "The monitoring function has nothing on it: CloudWatch evaluates it where the suite is deployed.".to_owned()
         }
         Engine::Service => "The monitoring function has never found it anything but OK.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use monitoring_core::catalogue::{Comparison, SameHour, Tier, Trend};
+    use monitoring_core::composite::Expression;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(condition: impl FnOnce(Tier) -> Condition, expected: &str) {
+        let mut rule = crate::catalogue::shipped().unwrap().rules["error-rate"].clone();
+        let level = rule.condition.levels().next().unwrap().clone();
+        rule.condition = condition(Tier { level, comparison: Comparison::Above, threshold: 90.0, clear: 90.0 });
+        assert_eq!(about_rule(&rule), expected);
+    }
+
+    #[test]
+    fn a_trend_is_explained() {
+        check(
+            |tier| Condition::Trend { tier, trend: Trend { within_seconds: 86_400, over_seconds: 21_600 } },
+            "Rule error-rate watches ErrorRate: above 90 within 1 d, by the trend of the last 6 h, is SEV3, when 2 of 3 datapoints breach, \
+             evaluated by the monitoring function.",
+        );
+    }
+
+    #[test]
+    fn a_comparison_with_weeks_is_explained() {
+        let usual = SameHour { weeks: 4, minimum: 0.0, time_zone: "UTC".to_owned() };
+        check(
+            |tier| Condition::SameHour { tier: Tier { threshold: 2.0, ..tier }, usual },
+            "Rule error-rate watches ErrorRate: above 2 times the same hour of 4 earlier weeks is SEV3, when 2 of 3 datapoints breach, \
+             evaluated by the monitoring function.",
+        );
+    }
+
+    #[test]
+    fn a_composite_is_explained() {
+        let when = Expression::parse("response-time and not traffic-absent").unwrap();
+        check(
+            |tier| Condition::Composite { level: tier.level, when },
+            "Rule error-rate watches other rules: response-time and not traffic-absent is SEV3, evaluated by the monitoring function.",
+        );
     }
 }

@@ -8,8 +8,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{AlertSeverity, Comparison, Condition, Metric, Rule, Severity};
-use crate::metric::{Dimensions, Unit, format_dimensions};
+use crate::catalogue::{AlertSeverity, Comparison, Condition, Metric, Rule, Severity, Tier};
+use crate::metric::{Dimensions, Range, Unit, format_dimensions, format_seconds};
 
 pub use state::{Alert, AlertState, Episode, MAX_UNPUBLISHED, Step, step, step_because};
 
@@ -203,6 +203,9 @@ pub struct AlertChange {
     pub reason: String,
     /// A quote of what could not be recognised.
     pub quote: Option<String>,
+    /// What was expected of the value, in `unit`, where a detector says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Range>,
 }
 
 impl AlertChange {
@@ -234,6 +237,7 @@ impl AlertChange {
             runbook: None,
             reason: given(&bounded(reason, MAX_REASON)),
             quote: None,
+            expected: None,
         }
     }
 }
@@ -268,7 +272,12 @@ pub fn change_for(
             .map_or((AlertSeverity::Medium, Severity::Sev3, None, None), |tier| {
                 (tier.level.alert, tier.level.incident, Some(tier.comparison), Some(tier.threshold))
             }),
-        Condition::Absence { level } | Condition::Anomaly { level, .. } => (level.alert, level.incident, None, None),
+        // The value is not beyond the threshold of a trend, and no share; the title tells.
+        Condition::Trend { tier: Tier { level, .. }, .. }
+        | Condition::SameHour { tier: Tier { level, .. }, .. }
+        | Condition::Absence { level }
+        | Condition::Anomaly { level, .. }
+        | Condition::Composite { level, .. } => (level.alert, level.incident, None, None),
     };
     AlertChange {
         schema: SCHEMA,
@@ -290,6 +299,7 @@ pub fn change_for(
         runbook: rule.runbook.clone(),
         reason: given(&bounded(reason, MAX_REASON)),
         quote: None,
+        expected: None,
     }
 }
 
@@ -299,9 +309,23 @@ pub fn title_of(rule: &Rule, metric: &Metric, dimensions: &Dimensions, threshold
     match (&rule.condition, threshold) {
         (Condition::Absence { .. }, _) => format!("{what}: no data"),
         (Condition::Anomaly { .. }, _) => format!("{what} is unusual"),
+        (Condition::Composite { when, .. }, _) => format!("{}: {when}", rule.name),
+        (Condition::Trend { tier, trend }, _) => {
+            let threshold = metric.unit.format(tier.threshold);
+            let within = format_seconds(i64::from(trend.within_seconds));
+            format!("{what} will be {} {threshold} within {within}", tier.comparison)
+        }
+        (Condition::SameHour { tier, .. }, _) => {
+            format!("{what} is {} {} of what is usual at this hour", tier.comparison, percent(tier.threshold))
+        }
         (_, Some((comparison, threshold))) => format!("{what} {comparison} {}", metric.unit.format(threshold)),
         (_, None) => what,
     }
+}
+
+/// A share, 0.5 for half, in percent.
+fn percent(share: f64) -> String {
+    Unit::Percent.format(share * 100.0)
 }
 
 /// FNV-1a, 64 bits, over the parts with a zero byte between them. For names, not for secrets.
@@ -324,6 +348,11 @@ pub fn storable(value: f64) -> Option<f64> {
         size if size < 1e120 => Some(value),
         _ => None,
     }
+}
+
+/// The range, where both of its ends can be kept.
+pub(crate) fn storable_range(range: Range) -> Option<Range> {
+    Some(Range { low: storable(range.low)?, high: storable(range.high)? })
 }
 
 /// At most `max` bytes of the text, control characters and bidirectional overrides replaced by a space, with an

@@ -29,6 +29,7 @@ mod explain;
 mod extremes;
 mod familiar;
 mod model;
+mod month;
 mod season;
 mod state;
 mod statistics;

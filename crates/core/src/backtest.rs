@@ -19,7 +19,7 @@ use crate::cycle::Need;
 use crate::incident::Incident;
 use crate::metric::{Dimensions, Series};
 
-pub use alerts::watched;
+pub use alerts::{expected, watched};
 pub use summary::{Label, Night, Score, Summary, summary};
 
 /// Recorded series, by metric.

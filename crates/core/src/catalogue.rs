@@ -3,6 +3,7 @@
 //! Defaults are filled in and names are checked, so nothing here is optional that a decision needs.
 
 mod automation;
+mod condition;
 mod detection;
 mod impact;
 mod noise;
@@ -16,10 +17,12 @@ use std::fmt;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::composite::Expression;
 use crate::metric::{Dimensions, Unit};
 use people::{Schedule, User};
 
 pub use automation::{ActionKind, ActionSpec, Actions, Approval, Automation, Scaled};
+pub use condition::{Comparison, Condition, Level, SameHour, Tier, Trend};
 pub use detection::{Detection, Direction, Sensitivity};
 pub use impact::{Count, Impact, Measure};
 pub(crate) use noise::is_like;
@@ -201,106 +204,6 @@ pub enum Engine {
     Alarm,
     /// The monitoring function, at the cycle's pace.
     Service,
-}
-
-/// What is wrong with a series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Condition {
-    /// A value beyond a threshold. Tiers are ordered from the mildest to the worst.
-    Threshold {
-        /// At least one.
-        tiers: Vec<Tier>,
-    },
-    /// No data at all. Each of the last M of N periods without a datapoint breaches.
-    Absence {
-        /// What it means.
-        level: Level,
-    },
-    /// A value unlike what the series usually does, as a detector learns it. The evaluation's M of N does not count.
-    Anomaly {
-        /// What it means.
-        level: Level,
-        /// What a user chooses.
-        detection: Detection,
-    },
-}
-
-impl Condition {
-    /// The levels, mildest first.
-    pub fn levels(&self) -> impl Iterator<Item = &Level> {
-        let (tiers, only) = match self {
-            Self::Threshold { tiers } => (tiers.as_slice(), None),
-            Self::Absence { level } | Self::Anomaly { level, .. } => (&[][..], Some(level)),
-        };
-        tiers.iter().map(|tier| &tier.level).chain(only)
-    }
-}
-
-/// How bad it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Level {
-    /// `warning` or `critical`, as in the seed.
-    pub name: String,
-    /// Severity of the alert.
-    pub alert: AlertSeverity,
-    /// Severity of the incident that it opens.
-    pub incident: Severity,
-}
-
-/// One threshold of a rule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tier {
-    /// What it means.
-    pub level: Level,
-    /// On which side of the threshold a value breaches.
-    pub comparison: Comparison,
-    /// In the metric's unit.
-    pub threshold: f64,
-    /// Hysteresis: once firing, a value breaches until it is on the good side of this. Equal to `threshold` for none.
-    pub clear: f64,
-}
-
-/// The comparison operators of a `CloudWatch` alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Comparison {
-    /// `>`
-    Above,
-    /// `>=`
-    AtLeast,
-    /// `<`
-    Below,
-    /// `<=`
-    AtMost,
-}
-
-impl Comparison {
-    /// Whether the value lies on the bad side of the threshold.
-    pub fn breaches(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::Above => value > threshold,
-            Self::AtLeast => value >= threshold,
-            Self::Below => value < threshold,
-            Self::AtMost => value <= threshold,
-        }
-    }
-
-    /// Whether a greater value is a worse one.
-    pub fn is_upper(self) -> bool {
-        matches!(self, Self::Above | Self::AtLeast)
-    }
-}
-
-impl fmt::Display for Comparison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Above => "above",
-            Self::AtLeast => "at least",
-            Self::Below => "below",
-            Self::AtMost => "at most",
-        })
-    }
 }
 
 /// M of N, as `CloudWatch` does it.
@@ -621,6 +524,10 @@ impl Catalogue {
             }
             if let Some(runbook) = rule.runbook.as_ref().filter(|runbook| !self.runbooks.contains_key(*runbook)) {
                 return unknown(format!("runbook {runbook} of rule {}", rule.name));
+            }
+            let named = rule.condition.composite().into_iter().flat_map(Expression::names);
+            if let Some(named) = named.into_iter().find(|named| !self.rules.contains_key(*named)) {
+                return unknown(format!("rule {named} of rule {}", rule.name));
             }
         }
         for severity in [Severity::Sev1, Severity::Sev2, Severity::Sev3, Severity::Sev4] {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::metric::{Sample, Unit};
+use crate::metric::{Range, Sample, Unit};
 use axis::{Scale, TimeScale};
 
 /// Colours of lines; a chart with more lines starts over.
@@ -38,6 +38,17 @@ pub struct Chart<'a> {
     pub thresholds: Vec<Threshold<'a>>,
     /// Drawn from top to bottom.
     pub marks: Vec<Mark<'a>>,
+    /// What was expected of a single line, drawn behind it; ascending in time.
+    pub expected: &'a [Reach],
+}
+
+/// What was expected of a period.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// The period's beginning.
+    pub at: Timestamp,
+    /// In the chart's unit.
+    pub range: Range,
 }
 
 /// A series.
@@ -173,6 +184,7 @@ pub fn panel_with_spells(chart: &Chart<'_>, spells: &[Spell<'_>], area: Area) ->
     };
     let place = Place { plot, scale, time: TimeScale::new(chart.from, chart.to) };
     grid(&mut out, &place, &labels);
+    draw_expected(&mut out, &place, chart);
     draw_spells(&mut out, &place, spells);
     if chart.lines.iter().all(|line| place.visible(line).next().is_none()) {
         text(&mut out, "faint", plot.x + 8.0, plot.y + plot.height / 2.0, "no data in this time");
@@ -286,7 +298,12 @@ impl Place {
 fn value_scale(chart: &Chart<'_>) -> Scale {
     let inside = |sample: &&Sample| sample.at >= chart.from && sample.at <= chart.to;
     let values = chart.lines.iter().flat_map(|line| line.samples.iter().filter(inside)).map(|sample| sample.value);
-    let all = values.chain(chart.thresholds.iter().map(|threshold| threshold.value)).filter(|value| value.is_finite());
+    let within = |reach: &&Reach| reach.at >= chart.from && reach.at <= chart.to;
+    let expected = chart.expected.iter().filter(within).flat_map(|reach| [reach.range.low, reach.range.high]);
+    let all = values
+        .chain(expected)
+        .chain(chart.thresholds.iter().map(|threshold| threshold.value))
+        .filter(|value| value.is_finite());
     let (least, most) = all.fold((0.0_f64, 0.0_f64), |(least, most), value| (least.min(value), most.max(value)));
     Scale::new(least, most)
 }
@@ -326,6 +343,31 @@ fn grid(out: &mut String, place: &Place, labels: &[(f64, String)]) {
         let half = characters(&label) * CHARACTER / 2.0;
         let x = x.min(plot.right() + 8.0 - half);
         anchored(out, "label", x, plot.bottom() + 16.0, "middle", &label);
+    }
+}
+
+/// A grey area for each stretch without a gap. Of the periods that share a pixel the widest reach is drawn.
+fn draw_expected(out: &mut String, place: &Place, chart: &Chart<'_>) {
+    let reach = i64::from(chart.lines.first().map_or(1, |line| line.period_seconds.max(1))) * 3 / 2;
+    let is_drawn = |one: &&Reach| {
+        let inside = one.at >= place.time.from && one.at <= place.time.to;
+        inside && one.range.low.is_finite() && one.range.high.is_finite()
+    };
+    let drawn: Vec<&Reach> = chart.expected.iter().filter(is_drawn).collect();
+    for stretch in drawn.chunk_by(|a, b| b.at.as_second() - a.at.as_second() <= reach) {
+        let columns = stretch.chunk_by(|a, b| place.x(a.at).floor().total_cmp(&place.x(b.at).floor()).is_eq());
+        let (mut above, mut below) = (Vec::new(), Vec::new());
+        for column in columns {
+            let Some(first) = column.first() else { continue };
+            let x = place.x(first.at);
+            let high = column.iter().map(|one| one.range.high).fold(f64::NEG_INFINITY, f64::max);
+            let low = column.iter().map(|one| one.range.low).fold(f64::INFINITY, f64::min);
+            above.push(format!("{x:.1},{:.1}", place.y(high)));
+            below.push(format!("{x:.1},{:.1}", place.y(low)));
+        }
+        below.reverse();
+        let points = [above, below].concat().join(" ");
+        let _ = writeln!(out, "<polygon class=\"expected\" points=\"{points}\"><title>expected</title></polygon>");
     }
 }
 
@@ -390,6 +432,7 @@ text { font-size: 11px; }\n\
 .heading { font-size: 13px; font-weight: 600; }\n\
 .number { font-size: 30px; font-weight: 600; }\n\
 path { fill: none; }\n\
+.expected { opacity: 0.18; }\n\
 .grid { stroke-width: 1; }\n\
 .line { stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }\n\
 .threshold { stroke-width: 1.2; stroke-dasharray: 5 3; }\n\
@@ -440,7 +483,7 @@ fn colours(palette: &Palette) -> String {
     let Palette { page, panel, border, text, faint, tones, lines } = palette;
     let mut css = format!(
         ".page {{ fill: {page}; }}\n.panel {{ fill: {panel}; stroke: {border}; }}\n.grid {{ stroke: {border}; }}\n\
-         text {{ fill: {text}; }}\n.label, .faint {{ fill: {faint}; }}\n"
+         text {{ fill: {text}; }}\n.expected {{ fill: {faint}; }}\n.label, .faint {{ fill: {faint}; }}\n"
     );
     for (tone, colour) in tones {
         let class = tone.class();

@@ -1,6 +1,8 @@
 //! One cycle of monitoring without its outside: what it has to read, formulas computed, rules evaluated.
 
+mod composites;
 mod pace;
+mod reach;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -9,12 +11,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::alert::{Alert, AlertKey};
 use crate::anomaly::{Watch, learning_periods};
-use crate::catalogue::{Catalogue, Condition, Metric, Rule};
+use crate::catalogue::{Catalogue, Condition, Detection, Metric, Rule};
 use crate::metric::Dimensions;
 use crate::rule::{self, Verdict};
 
+pub use composites::{judge as judge_composite, with_named};
 pub use pace::Pace;
-pub use windows::{Need, Windows, evaluated_length, needs, newest_period};
+pub use reach::COST_DAYS;
+pub use windows::{Need, Windows, evaluated_length, is_told, needs, newest_period};
 
 /// A rule on a series, evaluated.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,16 +48,16 @@ pub fn watched<'a>(catalogue: &'a Catalogue, rules: &[&'a Rule]) -> Vec<AlertKey
     .collect()
 }
 
-/// How many datapoints of its metric a rule needs: its evaluation range; and for an anomaly as many as its detectors have not
-/// seen, or as many as they learn from at first.
+/// How many datapoints of its metric a rule needs: its evaluation range with what its condition looks back on; and for an anomaly as many
+/// as its detectors have not seen, or as many as they learn from at first.
 pub fn length(catalogue: &Catalogue, rule: &Rule, watches: &Watches, now: Timestamp) -> usize {
     let range = evaluated_length(rule);
     let Some(metric) = catalogue.metrics.get(&rule.metric) else { return range };
-    if !matches!(rule.condition, Condition::Anomaly { .. }) {
-        return range;
-    }
     let period = metric.period_seconds.max(1);
-    let most = learning_periods(period);
+    if !matches!(rule.condition, Condition::Anomaly { .. }) {
+        return range.saturating_add(rule::history(&rule.condition, period));
+    }
+    let most = learning_periods(period).min(reach::periods(catalogue, metric));
     let unseen = |watch: &Watch| {
         let seen = watch.seen()?;
         let periods = newest_period(catalogue, metric, now).duration_since(seen).as_secs() / i64::from(period);
@@ -69,7 +73,7 @@ pub fn length(catalogue: &Catalogue, rule: &Rule, watches: &Watches, now: Timest
     needed.unwrap_or(most).max(range)
 }
 
-/// Evaluates rules on what was read. Without a verdict stay: what could not be read, and rules outside of their hours.
+/// Evaluates rules on what was read, composite ones last. Without a verdict stay: what could not be read, and rules outside of their hours.
 ///
 /// `known` are the alerts as they are stored. The watches of anomaly rules learn what they have not seen.
 pub fn evaluate<'a>(
@@ -81,33 +85,25 @@ pub fn evaluate<'a>(
     now: Timestamp,
 ) -> Vec<Evaluated<'a>> {
     let mut evaluated = Vec::new();
-    for &rule in rules {
+    for &rule in rules.iter().filter(|rule| rule.condition.composite().is_none()) {
         let Some(metric) = catalogue.metrics.get(&rule.metric) else { continue };
         let newest = newest_period(catalogue, metric, now);
         let active = rule.active_hours.as_ref().is_none_or(|hours| rule::is_active(hours, newest));
         let detection = match &rule.condition {
             Condition::Anomaly { detection, .. } => Some(detection),
-            Condition::Threshold { .. } | Condition::Absence { .. } if !active => continue,
-            Condition::Threshold { .. } | Condition::Absence { .. } => None,
+            _ if !active => continue,
+            _ => None,
         };
         let count = length(catalogue, rule, watches, now);
         for (dimensions, datapoints) in windows.of_rule(rule, count) {
             let key = AlertKey::new(&rule.name, dimensions, None);
             let (verdict, because) = match detection {
                 Some(detection) => {
-                    let watch = watches.entry(key.clone()).or_default();
-                    let first = datapoints.len().saturating_sub(1);
-                    let first = newest.saturating_sub(periods(metric, first)).unwrap_or(Timestamp::MIN);
-                    for (index, value) in datapoints.iter().enumerate() {
-                        let at = first.saturating_add(periods(metric, index)).unwrap_or(newest);
-                        watch.observe((at, *value), metric.unit, detection, rule.evaluation.clear_after);
-                    }
-                    let range = datapoints.len().saturating_sub(evaluated_length(rule));
-                    watch.verdict(rule.evaluation.missing, datapoints.get(range..).unwrap_or_default())
+                    watch(rule, metric, detection, newest, &datapoints, watches.entry(key.clone()).or_default())
                 }
                 None => {
                     let firing = firing_level(rule, known.get(&key));
-                    (rule::evaluate(&rule.condition, &rule.evaluation, &datapoints, firing), None)
+                    rule::judge(rule, metric, newest, &datapoints, firing)
                 }
             };
             if active {
@@ -115,7 +111,29 @@ pub fn evaluate<'a>(
             }
         }
     }
+    let firing = composites::firing(catalogue, &evaluated, known, now);
+    let composites = rules.iter().filter_map(|rule| composites::evaluate(rule, &|name| firing.contains(name)));
+    evaluated.extend(composites);
     evaluated
+}
+
+/// Lets a watch learn what it has not seen, and says what it comes to.
+fn watch(
+    rule: &Rule,
+    metric: &Metric,
+    detection: &Detection,
+    newest: Timestamp,
+    datapoints: &[Option<f64>],
+    watch: &mut Watch,
+) -> (Verdict, Option<String>) {
+    let first = datapoints.len().saturating_sub(1);
+    let first = newest.saturating_sub(periods(metric, first)).unwrap_or(Timestamp::MIN);
+    for (index, value) in datapoints.iter().enumerate() {
+        let at = first.saturating_add(periods(metric, index)).unwrap_or(newest);
+        watch.observe((at, *value), metric.unit, detection, rule.evaluation.clear_after);
+    }
+    let range = datapoints.len().saturating_sub(evaluated_length(rule));
+    watch.verdict(rule.evaluation.missing, datapoints.get(range..).unwrap_or_default())
 }
 
 fn periods(metric: &Metric, count: usize) -> SignedDuration {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{MAX_RUNS, Run, Step};
 use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, bounded, fnv1a};
 use crate::catalogue::{AlertSeverity, Comparison, Severity};
-use crate::metric::{Dimensions, Unit};
+use crate::metric::{Dimensions, Range, Unit};
 
 pub use fact::{Entry, Fact, Page};
 pub use hold::{Earlier, Hold};
@@ -209,6 +209,9 @@ pub struct Member {
     pub runbook: Option<String>,
     /// A quote of what was not recognised.
     pub quote: Option<String>,
+    /// What was expected of the value, where a detector says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Range>,
 }
 
 /// Somebody is on it.
@@ -619,6 +622,8 @@ impl Member {
             unit: change.unit,
             runbook: change.runbook.clone(),
             quote: change.quote.as_deref().map(|quote| bounded(quote, MAX_QUOTE)),
+            // Of an alert that ended, what it fired on is still what matters.
+            expected: change.expected.or(known.and_then(|member| member.expected)),
         }
     }
 }

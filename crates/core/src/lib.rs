@@ -11,6 +11,8 @@ pub mod chart;
 
 pub mod formula;
 
+pub mod composite;
+
 pub mod catalogue;
 
 pub mod slo;

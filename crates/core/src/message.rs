@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{AlertSeverity, Comparison, Severity};
 use crate::incident::{IncidentId, Status};
-use crate::metric::{Dimensions, Unit};
+use crate::metric::{Dimensions, Range, Unit};
+
+pub use crate::metric::format_seconds;
 
 pub use wording::date_and_time;
 
@@ -139,6 +141,9 @@ pub struct AlertLine {
     pub since: Timestamp,
     /// For what could not be recognised: a quote of it. From outside, so never trusted as markup.
     pub quote: Option<String>,
+    /// What was expected of the value, where a detector says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Range>,
 }
 
 /// What a person should do.
@@ -164,20 +169,6 @@ pub struct QueryLink {
     pub title: String,
     /// Where it is.
     pub url: String,
-}
-
-/// `18 min`, `2 h 5 min`, `3 d 4 h`: a length of time as a person would say it. Negative counts as zero.
-pub fn format_seconds(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let join =
-        |large: String, small: i64, unit: &str| if small == 0 { large } else { format!("{large} {small} {unit}") };
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{minutes} min"),
-        3600..86_400 => join(format!("{hours} h"), minutes % 60, "min"),
-        _ => join(format!("{days} d"), hours % 24, "h"),
-    }
 }
 
 #[cfg(test)]

@@ -100,6 +100,29 @@ impl Unit {
     }
 }
 
+/// From one value to another, in a metric's unit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// `18 min`, `2 h 5 min`, `3 d 4 h`: a length of time as a person would say it. Negative counts as zero.
+pub fn format_seconds(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    let join =
+        |large: String, small: i64, unit: &str| if small == 0 { large } else { format!("{large} {small} {unit}") };
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86_400 => join(format!("{hours} h"), minutes % 60, "min"),
+        _ => join(format!("{days} d"), hours % 24, "h"),
+    }
+}
+
 /// At most `decimals` decimals, none that are zero, thousands separated by commas.
 fn number(value: f64, decimals: usize) -> String {
     if value.abs() >= 1e15 {

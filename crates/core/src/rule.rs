@@ -5,13 +5,19 @@
 //! in the `CloudWatch` User Guide). What `CloudWatch` lacks, hysteresis and tiers, is added so that it changes nothing
 //! where it is not asked for.
 
+mod judgement;
+mod same_hour;
+mod trend;
+
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::catalogue::{ActiveHours, Comparison, Condition, Evaluation, MissingData, Tier};
-use crate::metric::Dimensions;
+use crate::metric::{Dimensions, Range};
+
+pub use judgement::{Reading, history, judge, judge_readings, readings};
 
 /// How many datapoints more than N the evaluation looks back on, so that late or missing ones do not matter at once.
 ///
@@ -55,6 +61,8 @@ pub struct Verdict {
     /// Whether at least one of the datapoints that were evaluated is real and good for every level. An OK without it
     /// rests on missing data that the user declared good.
     pub measured: bool,
+    /// What was expected of the value that a detector fires on.
+    pub expected: Option<Range>,
 }
 
 /// How many periods a caller has to load: the evaluation range of N + 2, or `clear_after` if that is more.
@@ -80,10 +88,13 @@ pub fn evaluate(
     match condition {
         Condition::Threshold { tiers } => evaluate_threshold(tiers, evaluation, datapoints, firing),
         Condition::Absence { .. } => evaluate_absence(evaluation, datapoints, firing),
-        // What is unusual is not in these datapoints alone; `anomaly::Watch` answers.
-        Condition::Anomaly { .. } => {
+        // What these say is not in these datapoints alone: `anomaly::Watch`, [`judge`] and the expression answer.
+        Condition::Anomaly { .. }
+        | Condition::Trend { .. }
+        | Condition::SameHour { .. }
+        | Condition::Composite { .. } => {
             let value = datapoints.iter().rev().copied().find_map(real);
-            Verdict { outcome: Outcome::Retain, value, breaching: 0, measured: false }
+            Verdict { outcome: Outcome::Retain, value, breaching: 0, measured: false, expected: None }
         }
     }
 }
@@ -126,7 +137,7 @@ fn evaluate_threshold(
         None => Outcome::Ok,
     };
     let measured = range.iter().rev().copied().filter_map(real).take(to_usize(counts.n)).any(good);
-    Verdict { outcome, value, breaching, measured }
+    Verdict { outcome, value, breaching, measured, expected: None }
 }
 
 /// M of the newest N periods are empty. Unlike a threshold there is nothing to look further back for: that a period
@@ -146,7 +157,7 @@ fn evaluate_absence(evaluation: &Evaluation, datapoints: &[Option<f64>], firing:
     } else {
         Outcome::Ok
     };
-    Verdict { outcome, value, breaching: absent, measured: present > 0 }
+    Verdict { outcome, value, breaching: absent, measured: present > 0, expected: None }
 }
 
 /// The worst tier that a single value breaches; `None` when none is, and for absence, which no value breaches.

@@ -1,8 +1,8 @@
 //! The series that rules watch, with the times in which alerts fired.
 
-use monitoring_core::backtest::{Firing, History, Label, Span, watched};
-use monitoring_core::catalogue::{AlertSeverity, Catalogue, Condition, Metric, Rule};
-use monitoring_core::chart::{Area, Chart, Line, Spell, Threshold, Tone, document, panel_with_spells, text};
+use monitoring_core::backtest::{Firing, History, Label, Span, expected, watched};
+use monitoring_core::catalogue::{AlertSeverity, Catalogue, Metric, Rule};
+use monitoring_core::chart::{Area, Chart, Line, Reach, Spell, Threshold, Tone, document, panel_with_spells, text};
 use monitoring_core::metric::{Dimensions, Series, format_dimensions};
 
 /// The most series that are drawn, those with the most alerts first.
@@ -33,7 +33,7 @@ pub(super) fn draw(
     }
     let note = match (panels.is_empty(), left_out) {
         (true, _) => "no series".to_owned(),
-        (false, 0) => "red: an alert fired; grey: known from the labels".to_owned(),
+        (false, 0) => "red: an alert fired; grey: what was expected, or known from the labels".to_owned(),
         (false, left_out) => format!("{left_out} further series are not drawn; name their rules to see them"),
     };
     text(&mut content, "faint", GAP, top + 12.0, &note);
@@ -47,6 +47,7 @@ struct Panel<'a> {
     dimensions: Dimensions,
     series: Series,
     alerts: Vec<&'a Firing>,
+    expected: Vec<Reach>,
 }
 
 fn panels<'a>(
@@ -59,10 +60,13 @@ fn panels<'a>(
     let mut panels = Vec::new();
     for rule in rules {
         let Some(metric) = catalogue.metrics.get(&rule.metric) else { continue };
+        let mut ranges = expected(catalogue, rule, history, span);
         for (dimensions, series) in watched(catalogue, rule, history, span) {
             let fired = |firing: &&Firing| firing.rule == rule.name && firing.dimensions == dimensions;
             let alerts: Vec<&Firing> = alerts.iter().filter(fired).collect();
-            panels.push(Panel { rule, metric, dimensions, series, alerts });
+            let expected = ranges.remove(&dimensions).unwrap_or_default();
+            let expected = expected.into_iter().map(|(at, range)| Reach { at, range }).collect();
+            panels.push(Panel { rule, metric, dimensions, series, alerts, expected });
         }
     }
     if !alerts.is_empty() {
@@ -111,14 +115,14 @@ impl Panel<'_> {
             lines: vec![Line { label: &watched, samples: &self.series.samples, period_seconds }],
             thresholds,
             marks: Vec::new(),
+            expected: &self.expected,
         };
         panel_with_spells(&chart, &spells, Area { x: GAP, y: top, width: WIDTH - 2.0 * GAP, height: PANEL })
     }
 
     fn thresholds(&self) -> Vec<(String, f64, Tone)> {
-        let Condition::Threshold { tiers } = &self.rule.condition else { return Vec::new() };
         let tone = |severity| if severity >= AlertSeverity::High { Tone::Critical } else { Tone::Warning };
-        let drawn = tiers.iter().map(|tier| {
+        let drawn = self.rule.condition.thresholds().iter().map(|tier| {
             let value = self.metric.unit.format(tier.threshold);
             (format!("{} {} {value}", tier.level.name, tier.comparison), tier.threshold, tone(tier.level.alert))
         });

@@ -1,6 +1,6 @@
 //! Where the past comes from: files, the simulated application, or `CloudWatch`, of which a copy is kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,10 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use monitoring_aws::collect::{Aws, Pace};
 use monitoring_aws::outside::{Outside, SeriesRequest};
 use monitoring_core::alert::fnv1a;
-use monitoring_core::anomaly::learning_periods;
 use monitoring_core::backtest::{History, Span};
 use monitoring_core::catalogue::{Catalogue, Condition, Metric, Rule, Source};
-use monitoring_core::cycle::{Watches, length, needs};
+use monitoring_core::cycle::{COST_DAYS, Watches, length, needs};
 use monitoring_core::metric::{Dimensions, Sample, Series, format_dimensions};
 use serde::{Deserialize, Serialize};
 
@@ -51,24 +50,28 @@ fn requests(
     span: Span,
     from: &dyn Fn(&Metric) -> Timestamp,
 ) -> Vec<SeriesRequest> {
-    // What a detector learns from lies before the span.
-    let learnt = |rule: &Rule| length(catalogue, rule, &Watches::new(), span.to);
-    let wanted = needs(catalogue, rules, &learnt, span.to);
-    let anomalies = rules.iter().copied().filter(|rule| matches!(rule.condition, Condition::Anomaly { .. }));
-    let anomalies: Vec<&Rule> = anomalies.collect();
-    let learning: BTreeSet<String> =
-        needs(catalogue, &anomalies, &learnt, span.to).into_iter().map(|need| need.metric.name.clone()).collect();
+    let rests_on = |rule: &Rule| length(catalogue, rule, &Watches::new(), span.to);
+    let wanted = needs(catalogue, rules, &rests_on, span.to);
+    // What detectors learn from, and what trends and weeks look back on, lies before the span. Formulas alone do not.
+    let looks_back = |rule: &&Rule| {
+        matches!(rule.condition, Condition::Anomaly { .. } | Condition::Trend { .. } | Condition::SameHour { .. })
+    };
+    let looking_back: Vec<&Rule> = rules.iter().copied().filter(looks_back).collect();
+    let before: BTreeMap<(String, Dimensions), usize> = needs(catalogue, &looking_back, &rests_on, span.to)
+        .into_iter()
+        .map(|need| ((need.metric.name.clone(), need.dimensions), need.count))
+        .collect();
     let mut requests: Vec<SeriesRequest> = wanted.iter().map(SeriesRequest::of).collect();
     for (request, need) in requests.iter_mut().zip(&wanted) {
         let period = i64::from(need.metric.period_seconds.max(1));
         let aligned = |at: Timestamp| Timestamp::from_second(at.as_second().div_euclid(period) * period).unwrap_or(at);
-        let before = if learning.contains(&need.metric.name) {
-            let periods = i64::try_from(learning_periods(need.metric.period_seconds)).unwrap_or_default();
-            SignedDuration::from_secs(periods * period)
-        } else {
-            SignedDuration::ZERO
-        };
+        let periods = before.get(&(need.metric.name.clone(), need.dimensions.clone())).copied().unwrap_or_default();
+        let before = SignedDuration::from_secs(i64::try_from(periods).unwrap_or_default().saturating_mul(period));
         request.start = aligned(from(need.metric).saturating_sub(before).unwrap_or(Timestamp::MIN));
+        if matches!(need.metric.source, Source::Cost { .. }) {
+            let kept = SignedDuration::from_hours(24 * i64::from(COST_DAYS));
+            request.start = request.start.max(aligned(span.to.saturating_sub(kept).unwrap_or(Timestamp::MIN)));
+        }
         request.end = aligned(span.to);
     }
     requests.retain(|request| request.start < request.end);

@@ -3,6 +3,7 @@
 //! What a key means is said here once; the doc comments become the descriptions that an editor shows.
 
 mod automation;
+mod condition;
 mod dashboards;
 mod impact;
 mod noise;
@@ -18,6 +19,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use automation::{Action, Actions, Automation, CircuitBreaker, ScaleOut};
+pub(crate) use condition::{Absent, Anomaly, Composite, SameHour, Tier, Trend};
 pub(crate) use dashboards::{Chart, Dashboard, SavedQuery};
 pub(crate) use impact::{Count, Measure};
 pub(crate) use noise::{Maintenance, Noise};
@@ -253,12 +255,14 @@ pub(crate) enum Cost {
     ByService,
 }
 
-/// What is wrong with a metric: at least one of `warning`, `critical` and `tiers`, or else `absent` or `anomaly`.
+/// What is wrong with a metric: at least one of `warning`, `critical` and `tiers`, or else one of `absent`, `anomaly`, `trend`,
+/// `same_hour` and `composite`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["metric", "description"]))]
+#[schemars(extend("required" = ["description"]))]
 pub(crate) struct Rule {
-    /// The metric it watches.
+    /// The metric it watches. Every rule has one, but for a composite.
+    #[serde(default)]
     pub(crate) metric: String,
     /// One sentence: what a person should understand when it fires.
     #[serde(default)]
@@ -279,6 +283,12 @@ pub(crate) struct Rule {
     pub(crate) absent: Option<Absent>,
     /// The rule fires when a value is unlike what the series usually does, instead of on a threshold.
     pub(crate) anomaly: Option<Anomaly>,
+    /// The rule fires when a value will be beyond a threshold before long, if it goes on as it does.
+    pub(crate) trend: Option<Trend>,
+    /// The rule fires when a value is far from that of the same hour in the weeks before.
+    pub(crate) same_hour: Option<SameHour>,
+    /// The rule fires while other rules do, or one without another.
+    pub(crate) composite: Option<Composite>,
     /// How many datapoints of how many must breach: `2 of 3`. Default `defaults.datapoints`.
     pub(crate) datapoints: Option<OutOf>,
     /// What a period without a datapoint means. Default `defaults.missing`.
@@ -298,68 +308,6 @@ pub(crate) struct Rule {
     pub(crate) group_by: Vec<String>,
     /// What to do about it.
     pub(crate) runbook: Option<String>,
-}
-
-/// A threshold: exactly one of `above`, `at_least`, `below` and `at_most`, in the metric's unit.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Tier {
-    /// A value greater than this breaches.
-    pub(crate) above: Option<f64>,
-    /// This value or a greater one breaches.
-    pub(crate) at_least: Option<f64>,
-    /// A value less than this breaches.
-    pub(crate) below: Option<f64>,
-    /// This value or a lesser one breaches.
-    pub(crate) at_most: Option<f64>,
-    /// Severity of the alert. Default: `medium` for `warning`, `critical` for `critical`.
-    #[schemars(schema_with = "alert_severity")]
-    #[serde(default)]
-    pub(crate) severity: Option<AlertSeverity>,
-    /// Severity of the incident. Default: SEV1 for `critical`, SEV2 for `high`, SEV3 for `medium`, SEV4 for `low`.
-    #[schemars(schema_with = "incident_severity")]
-    #[serde(default)]
-    pub(crate) incident: Option<Severity>,
-    /// Once firing, a value breaches until it is on the good side of this.
-    pub(crate) clear: Option<f64>,
-}
-
-/// How bad it is that there is no data.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Absent {
-    /// Severity of the alert.
-    #[schemars(schema_with = "alert_severity")]
-    pub(crate) severity: AlertSeverity,
-    /// Severity of the incident. Default: SEV1 for `critical`, SEV2 for `high`, SEV3 for `medium`, SEV4 for `low`.
-    #[schemars(schema_with = "incident_severity")]
-    #[serde(default)]
-    pub(crate) incident: Option<Severity>,
-}
-
-/// How bad it is that a value is unusual, and what counts as unusual.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Anomaly {
-    /// Severity of the alert.
-    #[schemars(schema_with = "alert_severity")]
-    pub(crate) severity: AlertSeverity,
-    /// Severity of the incident. Default: SEV1 for `critical`, SEV2 for `high`, SEV3 for `medium`, SEV4 for `low`.
-    #[schemars(schema_with = "incident_severity")]
-    #[serde(default)]
-    pub(crate) incident: Option<Severity>,
-    /// How rare an alert should be. `low` misses an anomaly rather than raise a false alarm. Default `low`.
-    #[schemars(schema_with = "sensitivity")]
-    #[serde(default)]
-    pub(crate) sensitivity: Sensitivity,
-    /// Which side of the usual matters. Default `both`.
-    #[schemars(schema_with = "direction")]
-    #[serde(default)]
-    pub(crate) direction: Direction,
-    /// A value nearer to the usual than this never raises an alert; in the metric's unit. Default 0.
-    #[schemars(range(min = 0))]
-    #[serde(default)]
-    pub(crate) minimum_change: f64,
 }
 
 /// The least volume behind a ratio.

@@ -3,6 +3,7 @@
 //! Total on what the check accepted. What else would be needed (a source that is not there) is left out here and reported by the check.
 
 mod automation;
+mod condition;
 mod noise;
 mod people;
 mod slo;
@@ -10,21 +11,21 @@ mod slo;
 use std::collections::{BTreeMap, BTreeSet};
 
 use monitoring_core::catalogue::{
-    self as resolved, Alarm, AlertSeverity, Catalogue, Comparison, Condition, Engine, EscalationLevel, Evaluation,
-    SCHEMA, Severity, Source, Via,
+    self as resolved, Alarm, Catalogue, Engine, EscalationLevel, Evaluation, SCHEMA, Source, Via,
 };
 use monitoring_core::formula::Formula;
 use monitoring_core::metric::Dimensions;
 use monitoring_core::rule::alarm_name;
 
 use super::document::{
-    ActiveHours, Channel, ChannelKind, Cost, Count, Document, Duration, Metric, Rule, SeverityPolicy, Tier, Weekday,
+    ActiveHours, Channel, ChannelKind, Cost, Count, Document, Duration, Metric, Rule, SeverityPolicy, Weekday,
 };
 
 pub(crate) use automation::actions as resolved_actions;
+pub(crate) use condition::{alert_of, comparison, incident_of, tiers};
 pub(crate) use noise::window;
 pub(crate) use people::{moment, resolve_schedule};
-pub(crate) use slo::{burn_metric, burn_rule};
+pub(crate) use slo::{burn_metric, burn_rule, objective_of};
 
 /// The resolved form of a document that has no mistakes.
 pub(crate) fn resolve(document: &Document) -> Catalogue {
@@ -207,32 +208,13 @@ fn combinations<'a>(dimensions: impl Iterator<Item = (&'a String, &'a Vec<String
 }
 
 fn resolve_rule(document: &Document, name: &str, rule: &Rule) -> resolved::Rule {
-    let level = |name: &str, alert: AlertSeverity, incident: Option<Severity>| resolved::Level {
-        name: name.to_owned(),
-        alert,
-        incident: incident.unwrap_or_else(|| incident_of(alert)),
-    };
-    let condition = match (&rule.absent, &rule.anomaly) {
-        (Some(absent), _) => Condition::Absence { level: level("absent", absent.severity, absent.incident) },
-        (None, Some(anomaly)) => Condition::Anomaly {
-            level: level("anomaly", anomaly.severity, anomaly.incident),
-            detection: resolved::Detection {
-                sensitivity: anomaly.sensitivity,
-                direction: anomaly.direction,
-                minimum_change: anomaly.minimum_change,
-            },
-        },
-        (None, None) => Condition::Threshold {
-            tiers: tiers(rule).into_iter().filter_map(|(name, tier)| resolve_tier(name, tier)).collect(),
-        },
-    };
     let datapoints = rule.datapoints.unwrap_or(document.defaults.datapoints);
     resolved::Rule {
         name: name.to_owned(),
-        metric: rule.metric.clone(),
+        metric: condition::metric_of(document, rule),
         description: rule.description.clone(),
         engine: rule.engine.unwrap_or(document.defaults.engine),
-        condition,
+        condition: condition::condition(document, rule),
         evaluation: Evaluation {
             periods: datapoints.periods,
             datapoints: datapoints.datapoints,
@@ -248,58 +230,6 @@ fn resolve_rule(document: &Document, name: &str, rule: &Rule) -> resolved::Rule 
             .map(|volume| resolved::MinVolume { metric: volume.metric.clone(), at_least: volume.at_least }),
         active_hours: rule.active_hours.as_ref().map(|hours| resolve_hours(document, hours)),
     }
-}
-
-/// The tiers of a rule by severity, the mildest first; the check makes sure that the thresholds follow.
-pub(crate) fn tiers(rule: &Rule) -> Vec<(&str, &Tier)> {
-    let warning = rule.warning.iter().map(|tier| ("warning", tier));
-    let critical = rule.critical.iter().map(|tier| ("critical", tier));
-    let mut tiers: Vec<_> =
-        warning.chain(rule.tiers.iter().map(|(name, tier)| (name.as_str(), tier))).chain(critical).collect();
-    tiers.sort_by_key(|(name, tier)| alert_of(name, tier));
-    tiers
-}
-
-/// The severity of a tier's alert: its own, or what its name means.
-pub(crate) fn alert_of(name: &str, tier: &Tier) -> AlertSeverity {
-    tier.severity.unwrap_or(if name == "critical" { AlertSeverity::Critical } else { AlertSeverity::Medium })
-}
-
-/// The severity of the incident that an alert opens, where the rule does not say.
-pub(crate) fn incident_of(alert: AlertSeverity) -> Severity {
-    match alert {
-        AlertSeverity::Critical => Severity::Sev1,
-        AlertSeverity::High => Severity::Sev2,
-        AlertSeverity::Medium => Severity::Sev3,
-        AlertSeverity::Low => Severity::Sev4,
-    }
-}
-
-/// The comparison and the threshold of a tier; the first where it has several.
-pub(crate) fn comparison(tier: &Tier) -> Option<(Comparison, f64)> {
-    [
-        (Comparison::Above, tier.above),
-        (Comparison::AtLeast, tier.at_least),
-        (Comparison::Below, tier.below),
-        (Comparison::AtMost, tier.at_most),
-    ]
-    .into_iter()
-    .find_map(|(comparison, threshold)| Some((comparison, threshold?)))
-}
-
-fn resolve_tier(name: &str, tier: &Tier) -> Option<resolved::Tier> {
-    let (comparison, threshold) = comparison(tier)?;
-    let alert = alert_of(name, tier);
-    Some(resolved::Tier {
-        level: resolved::Level {
-            name: name.to_owned(),
-            alert,
-            incident: tier.incident.unwrap_or_else(|| incident_of(alert)),
-        },
-        comparison,
-        threshold,
-        clear: tier.clear.unwrap_or(threshold),
-    })
 }
 
 fn resolve_hours(document: &Document, hours: &ActiveHours) -> resolved::ActiveHours {

@@ -1,4 +1,5 @@
 mod automation;
+mod conditions;
 mod deployment;
 mod impact;
 mod noise;

@@ -99,6 +99,9 @@ fn alarm_metrics(catalogue: &Catalogue, rule: &Rule) -> Result<f64, String> {
         Condition::Threshold { tiers } => tiers.iter().any(|tier| tier.clear.total_cmp(&tier.threshold).is_ne()),
         Condition::Absence { .. } => false,
         Condition::Anomaly { .. } => return Err("alarms know no `anomaly` of ours".to_owned()),
+        Condition::Trend { .. } => return Err("alarms know no `trend`".to_owned()),
+        Condition::SameHour { .. } => return Err("alarms know no `same_hour`".to_owned()),
+        Condition::Composite { .. } => return Err("it rests on rules of the service".to_owned()),
     };
     for (used, key) in [
         (clears, "clear"),

@@ -20,8 +20,12 @@ pub(super) enum Read {
     Cost { by_service: bool },
 }
 
-/// The metrics that a rule rests on: its own, the volume behind it, and the inputs of formulas all the way down.
+/// The metrics that a rule rests on: its own, the volume behind it, and the inputs of formulas all the way down. None for a composite,
+/// which rests on rules.
 pub(super) fn metrics<'a>(catalogue: &'a Catalogue, rule: &Rule) -> Vec<&'a Metric> {
+    if rule.condition.composite().is_some() {
+        return Vec::new();
+    }
     let volume = rule.min_volume.as_ref().map(|volume| volume.metric.clone());
     let mut open: Vec<String> = [rule.metric.clone()].into_iter().chain(volume).collect();
     let mut found: Vec<&Metric> = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule, Source};
+use monitoring_core::cycle::is_told;
 use monitoring_core::metric::{Dimensions, Unit};
 use serde::Serialize;
 
@@ -200,7 +201,7 @@ fn metrics(
     let published: BTreeSet<&str> = rules
         .iter()
         .flat_map(|rule| reading::metrics(catalogue, rule))
-        .filter(|metric| matches!(metric.source, Source::Formula { .. }))
+        .filter(|metric| is_told(metric))
         .filter(|metric| matches!(metric.category, Category::Application | Category::Business))
         .filter(|metric| metric.dimensions.iter().any(Dimensions::is_empty))
         .map(|metric| metric.name.as_str())

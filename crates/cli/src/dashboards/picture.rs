@@ -86,6 +86,7 @@ fn panel(
         lines: lines.collect(),
         thresholds: thresholds.collect(),
         marks: Vec::new(),
+        expected: &[],
     };
     chart::panel(&chart, area)
 }

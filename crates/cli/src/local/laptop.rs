@@ -15,7 +15,7 @@ use monitoring_core::investigation::{Gathered, Wanted};
 use serde_json::{Value, json};
 
 use super::replay::Replay;
-use super::simulate::{Relief, Simulation};
+use super::simulate::{Memory, Relief, Simulation};
 use super::story::Story;
 use super::targets::Targets;
 
@@ -47,6 +47,8 @@ pub struct Laptop {
 #[derive(Debug)]
 struct Inner {
     telemetry: Telemetry,
+    /// What was simulated.
+    simulated: Mutex<Memory>,
     story: Story,
     /// The actions function, over what stands in for AWS here.
     actor: Actor,
@@ -83,7 +85,17 @@ impl Laptop {
     /// An outside over this telemetry, that tells its e-mails and messages to the story.
     pub fn new(telemetry: Telemetry, story: Story, actor: Actor, targets: Targets) -> Self {
         let (queue, invocations) = (Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { telemetry, story, actor, targets, queue, invocations }) }
+        Self {
+            inner: Arc::new(Inner {
+                telemetry,
+                simulated: Mutex::default(),
+                story,
+                actor,
+                targets,
+                queue,
+                invocations,
+            }),
+        }
     }
 
     /// The actions function.
@@ -184,7 +196,8 @@ impl Outside for Laptop {
                 let relief =
                     Relief { api_rolled_back: acted(API), model_rested: acted(MODEL), table_scaled: acted(TABLE) };
                 let simulation = simulation.with_relief(relief);
-                requests.iter().map(|request| simulation.series(request)).collect()
+                let mut memory = self.inner.simulated.lock().unwrap_or_else(PoisonError::into_inner);
+                requests.iter().map(|request| memory.series(simulation, request)).collect()
             }
             Telemetry::CloudWatch(aws) => aws.series(requests, now).await,
         }

@@ -3,6 +3,8 @@
 //! A value depends on the seed, the metric, its dimensions and the time, and on nothing else, so any window can be asked
 //! for again, in any order, with the same answer. Before and after the three days the application is just well.
 
+mod memory;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -11,6 +13,8 @@ use monitoring_core::alert::fnv1a;
 use monitoring_core::investigation::{Call, Calls, Function, Gathered, Version, Wanted};
 use monitoring_core::metric::{Dimensions, Sample, Series, format_dimensions};
 use serde_json::json;
+
+pub use memory::Memory;
 
 /// The simulated application.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +67,7 @@ const API: &str = "ai-nutritionist-api";
 const DEPLOYING: i64 = 4;
 
 /// What actions have done for the application, and when.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Relief {
     /// The API's function serves the version before the deployment again.
     pub api_rolled_back: Option<Timestamp>,

@@ -51,6 +51,7 @@ pub(super) fn play(
     let recorded = recorded(&catalogue, group);
     let names: BTreeSet<&str> = group.cases.iter().map(|case| case.rule.as_str()).collect();
     let rules: Vec<&Rule> = names.iter().filter_map(|name| catalogue.rules.get(*name)).collect();
+    let rules = cycle::with_named(&catalogue, &rules);
     let mut endings: Vec<Ending> = vec![None; group.cases.len()];
     let mut alerts: BTreeMap<AlertKey, Alert> = BTreeMap::new();
     let mut watches = cycle::Watches::new();
@@ -224,7 +225,7 @@ impl Firing {
         let level = rule.condition.levels().nth(index)?;
         let threshold = match &rule.condition {
             Condition::Threshold { tiers } => tiers.get(index).map(|tier| (tier.comparison, tier.threshold)),
-            Condition::Absence { .. } | Condition::Anomaly { .. } => None,
+            _ => None,
         };
         let title = title_of(rule, catalogue.metrics.get(&rule.metric)?, &alert.dimensions, threshold);
         let annotations = BTreeMap::from([

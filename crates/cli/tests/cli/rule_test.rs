@@ -184,3 +184,49 @@ tests:
         assert!(err.contains(told), "{told} in\n{err}");
     }
 }
+
+/// A catalogue with a trend and a composite, and what each says when.
+#[test]
+fn trends_and_composites_are_tested_like_other_rules() {
+    let directory = tempfile::tempdir().unwrap();
+    let shipped = std::fs::read_to_string(repository().join("monitoring.yaml")).unwrap();
+    let rules = "rules:
+  errors-rising:
+    metric: ErrorRate
+    description: Errors are going up.
+    trend: {above: 50, within: 1h, over: 15m, severity: medium}
+    datapoints: 1 of 1
+    min_volume: {metric: RequestCount, at_least: 20}
+  slow-without-errors:
+    description: Slow, but not failing.
+    composite: {when: response-time and not error-rate, severity: high}
+";
+    std::fs::write(directory.path().join("rules.yaml"), shipped.replacen("rules:\n", rules, 1)).unwrap();
+    let tests = "
+rule_files: [rules.yaml]
+tests:
+  - input_series:
+      - {series: RequestCount, values: '1000x60'}
+      - {series: ErrorCount, values: '10x19 10+10x20 10x19'}
+    alert_rule_test:
+      - {alertname: errors-rising, eval_time: 19m}
+      - alertname: errors-rising
+        eval_time: 30m
+        exp_alerts: [{exp_labels: {severity: medium, incident: SEV3, level: trend}, exp_annotations: {title: ErrorRate will be above 50 % within 1 h}}]
+      - {alertname: errors-rising, eval_time: 60m}
+  - input_series:
+      - {series: RequestCount, values: '1000x30'}
+      - {series: ErrorCount, values: '10x19 200x10'}
+      - {series: ResponseTime, values: '100x9 4000x20'}
+    alert_rule_test:
+      - {alertname: slow-without-errors, eval_time: 11m}
+      - alertname: slow-without-errors
+        eval_time: 13m
+        exp_alerts: [{exp_labels: {severity: high, level: composite}, exp_annotations: {title: 'slow-without-errors: response-time and not error-rate'}}]
+      - {alertname: slow-without-errors, eval_time: 22m}
+";
+    std::fs::write(directory.path().join("rules.test.yaml"), tests).unwrap();
+    let output = monitorctl(directory.path(), &["test", "rules.test.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
+    assert!(stdout(&output).contains("6 of 6 cases passed"), "{}", stdout(&output));
+}

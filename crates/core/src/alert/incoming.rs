@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     AlertChange, AlertKey, ChangeOf, ChangeState, GroupKey, MAX_QUOTE, MAX_REASON, MAX_TITLE, Origin, SCHEMA,
-    UNRECOGNISED, bounded, bounded_dimensions, change_for, fnv1a, given, storable, title_of,
+    UNRECOGNISED, bounded, bounded_dimensions, change_for, fnv1a, given, storable, storable_range, title_of,
 };
 use crate::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Severity};
 use crate::decide::{Command, Event};
@@ -252,6 +252,7 @@ fn own_change(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
         group: GroupKey::named(change.group.as_str()),
         reason: given(&bounded(&change.reason, MAX_REASON)),
         quote: change.quote.map(|quote| bounded(&quote, MAX_QUOTE)),
+        expected: change.expected.and_then(storable_range),
         dimensions: bounded_dimensions(&change.dimensions),
         runbook: change.runbook.filter(|runbook| context.catalogue.runbooks.contains_key(runbook)),
         rule: change.rule.map(|rule| bounded(&rule, MAX_TITLE)),
@@ -310,7 +311,11 @@ fn by_hand(message: &Value, context: Context<'_>) -> Result<Parsed, String> {
 fn breaches_as_in(rule: &Rule, value: f64, threshold: f64) -> bool {
     match &rule.condition {
         Condition::Threshold { tiers } => tiers.first().is_some_and(|tier| tier.comparison.breaches(value, threshold)),
-        Condition::Absence { .. } | Condition::Anomaly { .. } => false,
+        Condition::Absence { .. }
+        | Condition::Anomaly { .. }
+        | Condition::Trend { .. }
+        | Condition::SameHour { .. }
+        | Condition::Composite { .. } => false,
     }
 }
 
@@ -377,6 +382,7 @@ fn foreign_alarm(message: &Value, name: &str, change: ChangeOf, reason: String) 
         since: change.since,
         runbook: None,
         quote: Some(description.map_or_else(|| reason.clone(), |text| bounded(text, MAX_QUOTE))),
+        expected: None,
         reason,
     }
 }
@@ -429,6 +435,7 @@ fn unrecognised(reason: &str, text: &str, context: Context<'_>) -> Parsed {
         runbook: None,
         reason: reason.clone(),
         quote: Some(bounded(text, MAX_QUOTE)),
+        expected: None,
     };
     Parsed::Unrecognised(Box::new(change), reason)
 }

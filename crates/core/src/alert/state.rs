@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AlertChange, AlertKey, ChangeOf, ChangeState, SCHEMA, change_for};
+use super::{AlertChange, AlertKey, ChangeOf, ChangeState, SCHEMA, change_for, storable_range};
 use crate::catalogue::{Condition, Metric, Rule};
 use crate::metric::Dimensions;
 use crate::rule::{Outcome, Verdict};
@@ -113,7 +113,8 @@ pub fn step_because(
         let level = told.and_then(|episode| rank(rule, &episode.level)).unwrap_or_default();
         let since = told.map_or(now, |episode| episode.since);
         let change = ChangeOf { state: change, level, value: verdict.value, at: now, since };
-        change_for(rule, metric, dimensions, change, &reason)
+        let expected = verdict.expected.filter(|_| change.state == ChangeState::Firing).and_then(storable_range);
+        AlertChange { expected, ..change_for(rule, metric, dimensions, change, &reason) }
     }));
     let surplus = unpublished.len().saturating_sub(MAX_UNPUBLISHED);
     unpublished.drain(..surplus);
@@ -167,6 +168,9 @@ fn next(
                 Condition::Absence { .. } => format!("no data in {count}"),
                 Condition::Threshold { .. } => format!("{count} breach"),
                 Condition::Anomaly { .. } => because.unwrap_or("unlike what is usual").to_owned(),
+                Condition::Trend { .. } | Condition::SameHour { .. } | Condition::Composite { .. } => {
+                    because.map_or_else(|| format!("{count} breach"), str::to_owned)
+                }
             };
             let episode = Episode { level: reached.name.clone(), since };
             Next { state: AlertState::Firing, firing: Some(episode), publish: Some(ChangeState::Firing), reason }

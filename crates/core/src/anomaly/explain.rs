@@ -83,6 +83,16 @@ impl Anomaly {
         }
     }
 
+    /// With what was left out of the value because it comes every month.
+    pub(super) fn with_monthly(mut self, monthly: f64) -> Self {
+        self.value += monthly;
+        let Expected { low, usual, high } = &mut self.expected;
+        for end in [low, usual, high] {
+            *end += monthly;
+        }
+        self
+    }
+
     /// Why, for a person: `3.2 times the usual for Mondays at 14:00 UTC, highest in 4 weeks`.
     pub fn reason(&self, unit: Unit) -> String {
         let mut parts = vec![self.comparison(unit)];

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, Expected, Settings, Side, StateError, Verdict};
+use super::month::MonthTurns;
+use super::{Detector, Expected, Judgement, Settings, Side, StateError, Verdict};
 use crate::catalogue::MissingData;
-use crate::metric::Unit;
+use crate::metric::{Range, Unit};
 use crate::rule::{self, Outcome};
 
 /// A detector that knows nothing learns from so many datapoints, if there are as many...
@@ -27,6 +28,9 @@ const LONGEST_EPISODE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How often a watch is kept: what came after it comes with the next request all the same.
 const KEPT_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
+/// Samples that are at least so far apart are those of days.
+const DAILY: SignedDuration = SignedDuration::from_hours(20);
 
 /// The version of what is kept beside the detector.
 const SCHEMA: u32 = 1;
@@ -62,11 +66,25 @@ struct Head {
     open: Option<Open>,
     /// When the watch was kept.
     kept: Option<Timestamp>,
+    /// The newest sample that was observed then.
+    #[serde(default)]
+    kept_seen: Option<Timestamp>,
+    /// Of a series of days.
+    #[serde(default)]
+    months: MonthTurns,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { schema: SCHEMA, first: None, seen: None, open: None, kept: None }
+        Self {
+            schema: SCHEMA,
+            first: None,
+            seen: None,
+            open: None,
+            kept: None,
+            kept_seen: None,
+            months: MonthTurns::default(),
+        }
     }
 }
 
@@ -76,6 +94,9 @@ struct Open {
     since: Timestamp,
     side: Side,
     reason: String,
+    /// What was expected of the sample that began it.
+    #[serde(default)]
+    expected: Option<Range>,
     /// How many newest samples in a row were as expected.
     good: u32,
 }
@@ -86,26 +107,33 @@ impl Watch {
         self.head.seen
     }
 
-    /// Observes the datapoint of a period, `None` where there is none; one that was observed before changes nothing.
+    /// Observes the datapoint of a period, `None` where there is none, and gives what was expected of it; one that was observed before
+    /// changes nothing.
     pub fn observe(
         &mut self,
         (at, value): (Timestamp, Option<f64>),
         unit: Unit,
         settings: &Settings,
         clear_after: u32,
-    ) {
-        let Some(value) = value.filter(|_| self.head.seen.is_none_or(|seen| seen < at)) else { return };
+    ) -> Option<Range> {
+        let value = value.filter(|_| self.head.seen.is_none_or(|seen| seen < at))?;
+        let is_daily = self.head.seen.is_some_and(|seen| at.duration_since(seen) >= DAILY);
         self.head.seen = Some(at);
         let first = *self.head.first.get_or_insert(at);
-        let Verdict::Judged(judgement) = self.detector.observe(at, value, settings) else { return };
-        if let Some(anomaly) = judgement.anomaly.filter(|_| at.duration_since(first) >= FIRST_WEEK) {
+        let monthly = if is_daily { self.monthly(at, value, settings) } else { 0.0 };
+        let value = value - monthly;
+        let Verdict::Judged(judgement) = self.detector.observe(at, value, settings) else { return None };
+        let Judgement { expected, anomaly, .. } = judgement;
+        let range = Range { low: expected.low + monthly, high: expected.high + monthly };
+        if let Some(anomaly) = anomaly.filter(|_| at.duration_since(first) >= FIRST_WEEK) {
+            let anomaly = anomaly.with_monthly(monthly);
             let reason = crate::alert::bounded(&anomaly.reason(unit), MAX_REASON);
             let since = self.head.open.as_ref().map_or(at, |open| open.since);
-            self.head.open = Some(Open { since, side: anomaly.side, reason, good: 0 });
-            return;
+            self.head.open = Some(Open { since, side: anomaly.side, reason, expected: Some(range), good: 0 });
+            return Some(range);
         }
-        let Some(open) = &mut self.head.open else { return };
-        let Expected { low, high, .. } = judgement.expected;
+        let Some(open) = &mut self.head.open else { return Some(range) };
+        let Expected { low, high, .. } = expected;
         let good = match open.side {
             Side::Above => value <= high,
             Side::Below => value >= low,
@@ -114,6 +142,20 @@ impl Watch {
         if open.good >= clear_after.max(1) || at.duration_since(open.since) > LONGEST_EPISODE {
             self.head.open = None;
         }
+        Some(range)
+    }
+
+    /// What a day at the turn of a month has beyond the usual, as far as earlier months had it. It is no news to the detector.
+    fn monthly(&mut self, at: Timestamp, value: f64, settings: &Settings) -> f64 {
+        if !MonthTurns::is_turn(at) {
+            return 0.0;
+        }
+        // What is usual is known once the sample was judged.
+        let Verdict::Judged(judgement) = self.detector.clone().observe(at, value, settings) else { return 0.0 };
+        let beyond = value - judgement.expected.usual;
+        let monthly = self.head.months.as_before(at, beyond);
+        self.head.months.learn(at, beyond);
+        if monthly.is_finite() { monthly } else { 0.0 }
     }
 
     /// What the newest datapoints of the evaluation range come to, and why.
@@ -128,17 +170,19 @@ impl Watch {
         };
         let breaching = u32::from(self.head.open.is_some());
         let because = self.head.open.as_ref().map(|open| open.reason.clone());
-        (rule::Verdict { outcome, value, breaching, measured }, because)
+        let expected = self.head.open.as_ref().and_then(|open| open.expected);
+        (rule::Verdict { outcome, value, breaching, measured, expected }, because)
     }
 
-    /// Whether the watch has been kept for long enough that it is kept anew.
+    /// Whether the watch has something new, and was kept for long enough that it is kept anew.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.head.seen.is_some() && self.head.kept.is_none_or(|kept| now.duration_since(kept) >= KEPT_EVERY)
+        self.head.seen != self.head.kept_seen
+            && self.head.kept.is_none_or(|kept| now.duration_since(kept) >= KEPT_EVERY)
     }
 
     /// The watch as it is kept at a time: a head as JSON, its length before it, and the detector.
     pub fn to_bytes(&mut self, now: Timestamp) -> Vec<u8> {
-        self.head.kept = Some(now);
+        (self.head.kept, self.head.kept_seen) = (Some(now), self.head.seen);
         // A head is some numbers and a bounded text, which is always JSON.
         let head = serde_json::to_vec(&self.head).unwrap_or_default();
         let length = u32::try_from(head.len()).unwrap_or_default();
@@ -156,6 +200,9 @@ impl Watch {
         let head: Head = serde_json::from_slice(head).map_err(|_| StateError::Damaged)?;
         if head.schema != SCHEMA {
             return Err(StateError::Version(u8::try_from(head.schema).unwrap_or(u8::MAX)));
+        }
+        if !head.months.is_sound() {
+            return Err(StateError::Damaged);
         }
         Ok(Self { detector: Detector::from_bytes(detector)?, head })
     }
@@ -204,6 +251,9 @@ mod tests {
         let (verdict, because) = watch.verdict(MissingData::Missing, &[Some(12.0)]);
         assert_eq!((verdict.value, verdict.measured), (Some(12.0), false));
         assert!(because.as_ref().is_some_and(|why| why.contains("% of the usual")), "{because:?}");
+        // Hour 1000 is the 16th of its day: 200 + 80 * sin(240 degrees) is 131.
+        let expected = verdict.expected.unwrap();
+        assert!((80.0..131.0).contains(&expected.low) && (131.0..180.0).contains(&expected.high), "{expected:?}");
         // Without data nothing is known.
         assert_eq!(watch.verdict(MissingData::Missing, &[None]).0.outcome, Outcome::Retain);
         assert_eq!(run(&mut watch, 1002..1003, |_| false), [Outcome::Ok]);
@@ -230,8 +280,11 @@ mod tests {
         run(&mut watch, 1000..1001, |_| true);
         assert!(watch.is_due(at(1001)));
         let bytes = watch.to_bytes(at(1001));
-        assert!(!watch.is_due(at(1001)) && watch.is_due(at(1002)));
+        assert!(!watch.is_due(at(1001)) && !watch.is_due(at(1002)), "nothing new");
         let mut kept = Watch::from_bytes(&bytes).unwrap();
+        let mut next = kept.clone();
+        run(&mut next, 1001..1002, |_| false);
+        assert!(!next.is_due(at(1001)) && next.is_due(at(1002)));
         assert_eq!(kept.seen(), Some(at(1000)));
         // What came after it was kept, and some that came before.
         assert_eq!(
@@ -239,6 +292,64 @@ mod tests {
             run(&mut watch, 1001..1010, |_| false).last()
         );
         assert_eq!(kept.to_bytes(at(1020)), watch.to_bytes(at(1020)));
+    }
+
+    /// Dollars of a day since 2024-01-01: 60 on weekdays, 30 on weekends, a fee of 150 on the first and of 40 on the last of each month,
+    /// and a few percent of noise.
+    fn cost(day: i64) -> (Timestamp, f64) {
+        let at = Timestamp::from_second(1_704_067_200 + day * 24 * HOUR).unwrap();
+        let date = jiff::tz::TimeZone::UTC.to_datetime(at).date();
+        let weekend = day % 7 >= 5;
+        let noise = f64::from(i32::try_from((day * 7919) % 13).unwrap() - 6) * 0.5;
+        let fee =
+            if date.day() == 1 { 150.0 } else { 0.0 } + if date.day() == date.days_in_month() { 40.0 } else { 0.0 };
+        (at, if weekend { 30.0 } else { 60.0 } + fee + noise)
+    }
+
+    /// Outcomes of the days, with so much more on some of them.
+    fn spend(watch: &mut Watch, days: std::ops::Range<i64>, more: impl Fn(i64) -> f64) -> Vec<(i64, Outcome)> {
+        let settings = Settings { sensitivity: Sensitivity::Low, direction: Direction::Above, minimum_change: 10.0 };
+        days.map(|day| {
+            let (at, dollars) = cost(day);
+            let dollars = dollars + more(day);
+            watch.observe((at, Some(dollars)), Unit::Usd, &settings, 1);
+            (day, watch.verdict(MissingData::Missing, &[Some(dollars)]).0.outcome)
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_turn_of_the_month_and_weekends_are_no_news_of_a_cost() {
+        // 13 months are learnt, and nine more are judged.
+        let mut watch = Watch::default();
+        spend(&mut watch, 0..395, |_| 0.0);
+        let judged = spend(&mut watch, 395..670, |_| 0.0);
+        let fired: Vec<_> = judged.iter().filter(|(_, outcome)| *outcome != Outcome::Ok).collect();
+        assert!(fired.is_empty(), "{fired:?}");
+    }
+
+    #[test]
+    fn a_day_that_costs_twice_as_much_is_one() {
+        for (day, more) in [(400, 70.0), (396, 250.0)] {
+            // 2025-02-04, a Tuesday, and 2025-01-31 with its fee of 40.
+            let mut watch = Watch::default();
+            spend(&mut watch, 0..day, |_| 0.0);
+            let after = spend(&mut watch, day..day + 3, |other| if other == day { more } else { 0.0 });
+            assert_eq!(after.first().map(|(_, outcome)| *outcome), Some(Outcome::Alarm { level: 0 }), "day {day}");
+            assert_eq!(after.last().map(|(_, outcome)| *outcome), Some(Outcome::Ok), "day {day}");
+        }
+    }
+
+    #[test]
+    fn what_months_had_is_kept() {
+        let mut watch = Watch::default();
+        spend(&mut watch, 0..395, |_| 0.0);
+        let bytes = watch.to_bytes(at(0));
+        assert!(bytes.len() < crate::anomaly::STATE_LIMIT, "{} bytes", bytes.len());
+        let mut kept = Watch::from_bytes(&bytes).unwrap();
+        spend(&mut kept, 395..500, |_| 0.0);
+        spend(&mut watch, 395..500, |_| 0.0);
+        assert_eq!(kept.to_bytes(at(0)), watch.to_bytes(at(0)));
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! From series to changes of alerts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Firing, History, Span};
-use crate::alert::{Alert, AlertChange, AlertKey, ChangeState, step, step_because};
+use crate::alert::{Alert, AlertChange, AlertKey, ChangeState, step_because};
 use crate::anomaly::Watch;
 use crate::catalogue::{Catalogue, Condition, Detection, Metric, Rule, Source};
+use crate::composite::Expression;
 use crate::cycle::{self, Windows, firing_level};
 use crate::formula::Formula;
-use crate::metric::{Dimensions, Sample, Series};
+use crate::metric::{Dimensions, Range, Sample, Series};
 use crate::rule;
 
 /// Plays one rule, adds the changes of its alerts, and returns how often it was evaluated.
@@ -22,11 +23,15 @@ pub(super) fn play(
     changes: &mut Vec<AlertChange>,
 ) -> u64 {
     let Some(metric) = catalogue.metrics.get(&rule.metric) else { return 0 };
+    if rule.condition.composite().is_some() {
+        return play_composite(catalogue, rule, metric, history, span, changes);
+    }
     let periods = Periods::new(catalogue, metric, span);
     let Some(last) = periods.count.checked_sub(1) else { return 0 };
     let range = cycle::evaluated_length(rule);
     // Enough behind the first period to evaluate it.
-    let length = periods.count + range;
+    let before = rule::history(&rule.condition, metric.period_seconds).saturating_add(range);
+    let length = periods.count.saturating_add(before);
     if let Condition::Anomaly { detection, .. } = &rule.condition {
         return play_anomaly(catalogue, rule, metric, detection, history, span, changes);
     }
@@ -41,19 +46,69 @@ pub(super) fn play(
     let mut evaluations = 0;
     for (dimensions, column) in windows.of_rule(rule, length) {
         let Some(known) = known(history, &inputs, dimensions) else { continue };
+        let readings = rule::readings(
+            &rule.condition,
+            metric,
+            periods.start_of(last),
+            &column,
+            periods.count.saturating_add(range),
+        );
         let mut alert = None;
         for index in 0..periods.count {
             if !periods.is_seen(index) || !known.covers(periods.start_of(index)) || !is_active(rule, &periods, index) {
                 continue;
             }
-            let newest = index + range + 1;
-            let datapoints = column.get(newest.saturating_sub(range)..newest).unwrap_or_default();
+            let newest = index + before + 1;
+            let datapoints = column.get(newest - range..newest).unwrap_or_default();
+            // As the readings begin one range before the first period, so do those of this one.
+            let readings = readings.get(index + 1..index + 1 + range).unwrap_or_default();
             evaluations += 1;
-            let verdict =
-                rule::evaluate(&rule.condition, &rule.evaluation, datapoints, firing_level(rule, alert.as_ref()));
-            let now = periods.seen_at(index);
-            take(step(rule, metric, dimensions, alert.as_ref(), &verdict, now).alert, &mut alert, changes);
+            let firing = firing_level(rule, alert.as_ref());
+            let start = periods.start_of(index);
+            let (verdict, because) = rule::judge_readings(rule, metric, start, (datapoints, readings), firing);
+            let said = (&verdict, because.as_deref());
+            let stepped = step_because(rule, metric, dimensions, alert.as_ref(), said, periods.seen_at(index));
+            take(stepped.alert, &mut alert, changes);
         }
+    }
+    evaluations
+}
+
+/// Plays the rules that it names, and then their changes.
+fn play_composite(
+    catalogue: &Catalogue,
+    rule: &Rule,
+    metric: &Metric,
+    history: &History,
+    span: Span,
+    changes: &mut Vec<AlertChange>,
+) -> u64 {
+    let names = rule.condition.composite().into_iter().flat_map(Expression::names);
+    let mut under = Vec::new();
+    let mut evaluations = 0;
+    // One that names another composite would be played for ever; the catalogue's check refuses it.
+    let named = names.filter_map(|name| catalogue.rules.get(name));
+    for named in named.filter(|named| named.condition.composite().is_none()) {
+        evaluations += play(catalogue, named, history, span, &mut under);
+    }
+    under.sort_by_key(|change| change.at);
+    let mut firing: BTreeSet<&AlertKey> = BTreeSet::new();
+    let mut alert = None;
+    for moment in under.chunk_by(|a, b| a.at == b.at) {
+        for change in moment {
+            match change.state {
+                ChangeState::Firing => firing.insert(&change.key),
+                ChangeState::Ok => firing.remove(&change.key),
+            };
+        }
+        let fires = |name: &str| firing.iter().any(|key| key.rule() == name);
+        let (Some((verdict, because)), Some(change)) = (cycle::judge_composite(rule, &fires), moment.first()) else {
+            continue;
+        };
+        evaluations += 1;
+        let said = (&verdict, because.as_deref());
+        let stepped = step_because(rule, metric, &Dimensions::new(), alert.as_ref(), said, change.at);
+        take(stepped.alert, &mut alert, changes);
     }
     evaluations
 }
@@ -114,6 +169,30 @@ pub fn watched(catalogue: &Catalogue, rule: &Rule, history: &History, span: Span
         .collect()
 }
 
+/// What the detector of an anomaly rule expected of each period in a span, which it has learnt from all that was recorded before; nothing
+/// for another rule.
+pub fn expected(
+    catalogue: &Catalogue,
+    rule: &Rule,
+    history: &History,
+    span: Span,
+) -> BTreeMap<Dimensions, Vec<(Timestamp, Range)>> {
+    let Condition::Anomaly { detection, .. } = &rule.condition else { return BTreeMap::new() };
+    let Some(metric) = catalogue.metrics.get(&rule.metric) else { return BTreeMap::new() };
+    let recorded = history.span().map_or(span.from, |recorded| recorded.from.min(span.from));
+    let periods = Periods::new(catalogue, metric, Span { from: recorded, to: span.to });
+    let learn = |(dimensions, column): (Dimensions, Vec<Option<f64>>)| {
+        let mut watch = Watch::default();
+        let observed = column.iter().enumerate().filter_map(|(index, value)| {
+            let at = periods.start_of(index);
+            let range = watch.observe((at, *value), metric.unit, detection, rule.evaluation.clear_after)?;
+            (at >= span.from).then_some((at, range))
+        });
+        (dimensions, observed.collect())
+    };
+    columns(catalogue, rule, history, &periods).into_iter().map(learn).collect()
+}
+
 /// The whole columns of a rule's metric, a datapoint for each period.
 fn columns(
     catalogue: &Catalogue,
@@ -139,22 +218,26 @@ fn play_by_cycle(
     changes: &mut Vec<AlertChange>,
 ) -> u64 {
     let inputs = inputs(catalogue, rule);
+    let range = cycle::evaluated_length(rule);
+    let length = range.saturating_add(rule::history(&rule.condition, metric.period_seconds));
+    let count = |_: &Rule| length;
     let mut alerts: BTreeMap<Dimensions, Option<Alert>> = BTreeMap::new();
     let mut evaluations = 0;
     for index in (0..periods.count).filter(|index| periods.is_seen(*index) && is_active(rule, periods, *index)) {
         let now = periods.seen_at(index);
-        let needs = cycle::needs(catalogue, &[rule], &cycle::evaluated_length, now);
+        let needs = cycle::needs(catalogue, &[rule], &count, now);
         let answers = needs.iter().map(|need| Ok(history.answer(need)));
-        let windows = Windows::new(catalogue, &[rule], &cycle::evaluated_length, &needs, answers);
-        for (dimensions, datapoints) in windows.of_rule(rule, cycle::evaluated_length(rule)) {
+        let windows = Windows::new(catalogue, &[rule], &count, &needs, answers);
+        for (dimensions, datapoints) in windows.of_rule(rule, length) {
             if !known(history, &inputs, dimensions).is_some_and(|known| known.covers(periods.start_of(index))) {
                 continue;
             }
             let alert = alerts.entry(dimensions.clone()).or_default();
             evaluations += 1;
             let firing = firing_level(rule, alert.as_ref());
-            let verdict = rule::evaluate(&rule.condition, &rule.evaluation, &datapoints, firing);
-            take(step(rule, metric, dimensions, alert.as_ref(), &verdict, now).alert, alert, changes);
+            let (verdict, because) = rule::judge(rule, metric, periods.start_of(index), &datapoints, firing);
+            let said = (&verdict, because.as_deref());
+            take(step_because(rule, metric, dimensions, alert.as_ref(), said, now).alert, alert, changes);
         }
     }
     evaluations

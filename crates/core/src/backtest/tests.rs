@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::alert::{Alert, ChangeState, step};
-use crate::catalogue::{Catalogue, Source};
+use crate::alert::{Alert, ChangeState, step_because};
+use crate::catalogue::{AlertSeverity, Catalogue, Comparison, Condition, Level, SameHour, Source, Tier, Trend};
 use crate::cycle::{self, Windows};
 use crate::example_catalogue::catalogue;
 use crate::metric::Sample;
@@ -48,15 +48,19 @@ fn play_slowly(catalogue: &Catalogue, rule: &Rule, history: &History, span: Span
     let last = span.to + SignedDuration::from_secs(MINUTE) + delay;
     while now <= last {
         if now.as_second() % cycle == 0 {
-            let needs = cycle::needs(catalogue, &[rule], &cycle::evaluated_length, now);
+            let rules = cycle::with_named(catalogue, &[rule]);
+            let length = |rule: &Rule| cycle::length(catalogue, rule, &cycle::Watches::new(), now);
+            let needs = cycle::needs(catalogue, &rules, &length, now);
             let answers = needs.iter().map(|need| Ok(history.answer(need)));
-            let windows = Windows::new(catalogue, &[rule], &cycle::evaluated_length, &needs, answers);
-            for evaluated in cycle::evaluate(catalogue, &[rule], &windows, &alerts, &mut watches, now) {
-                let metric = &catalogue.metrics[&rule.metric];
+            let windows = Windows::new(catalogue, &rules, &length, &needs, answers);
+            for evaluated in cycle::evaluate(catalogue, &rules, &windows, &alerts, &mut watches, now) {
+                let metric = &catalogue.metrics[&evaluated.rule.metric];
                 let before = alerts.get(&evaluated.key);
-                let stepped = step(rule, metric, &evaluated.dimensions, before, &evaluated.verdict, now);
+                let said = (&evaluated.verdict, evaluated.because.as_deref());
+                let stepped = step_because(evaluated.rule, metric, &evaluated.dimensions, before, said, now);
                 if let Some(mut alert) = stepped.alert {
-                    changes.append(&mut alert.unpublished);
+                    let published = std::mem::take(&mut alert.unpublished);
+                    changes.extend(published.into_iter().filter(|_| evaluated.rule.name == rule.name));
                     alerts.insert(evaluated.key, alert);
                 }
             }
@@ -77,6 +81,23 @@ fn values() -> impl Strategy<Value = Vec<Option<f64>>> {
     })
 }
 
+/// The rule's own, one that looks back, or one on other rules.
+fn condition(kind: u8, own: Condition) -> Condition {
+    let level = Level { name: "level".to_owned(), alert: AlertSeverity::High, incident: Severity::Sev2 };
+    let tier = |comparison, threshold| Tier { level: level.clone(), comparison, threshold, clear: threshold };
+    match kind {
+        0 => own,
+        1 => Condition::Trend {
+            tier: tier(Comparison::Above, 9.0),
+            trend: Trend { within_seconds: 1800, over_seconds: 900 },
+        },
+        _ => Condition::Composite {
+            level,
+            when: crate::composite::Expression::parse("error-rate and not response-time").unwrap(),
+        },
+    }
+}
+
 proptest! {
     /// What the whole columns give is what production finds cycle by cycle, also where cycles are longer than periods, for a rule
     /// with little volume, and for formulas that rest on the window and that do not.
@@ -87,6 +108,7 @@ proptest! {
         cycle in prop::sample::select(vec![60_u32, 300]),
         formula in prop::sample::select(vec!["", "Input * 1", "FILL(Input, REPEAT)", "Input - MIN(Input)", "ROLLING_SUM(Input, 7) / 4"]),
         at_least in prop::option::of(3.0..6.0_f64),
+        kind in 0..3_u8,
     ) {
         let mut catalogue = catalogue();
         catalogue.cycle_seconds = cycle;
@@ -104,12 +126,44 @@ proptest! {
         let mut rule = catalogue.rules["error-rate"].clone();
         rule.min_volume = at_least
             .map(|at_least| crate::catalogue::MinVolume { metric: "RequestCount".to_owned(), at_least });
+        rule.condition = condition(kind, rule.condition);
+        if kind == 2 {
+            rule.name = "both".to_owned();
+            let level = rule.condition.levels().next().unwrap().clone();
+            let other = catalogue.rules.get_mut("response-time").unwrap();
+            (other.metric, other.condition) = ("ErrorRate".to_owned(), Condition::Absence { level });
+            catalogue.rules.insert("both".to_owned(), rule.clone());
+        }
         // Of two inputs the shorter may end while the other goes on; both must be known for the same time here.
         let span = span(i64::try_from(values.len()).unwrap());
         let mut found = Vec::new();
         super::alerts::play(&catalogue, &rule, &history, span, &mut found);
         prop_assert_eq!(found, play_slowly(&catalogue, &rule, &history, span));
     }
+}
+
+/// Five weeks by the hour, with two bad hours in the last one: what is found at once is what is found hour by hour.
+#[test]
+fn weeks_are_played_as_production_would_have() {
+    let mut catalogue = catalogue();
+    (catalogue.cycle_seconds, catalogue.ingestion_delay_seconds) = (3600, 0);
+    catalogue.metrics.get_mut("ErrorRate").unwrap().period_seconds = 3600;
+    let mut rule = catalogue.rules["error-rate"].clone();
+    let level = rule.condition.levels().next().unwrap().clone();
+    rule.condition = Condition::SameHour {
+        tier: Tier { level, comparison: Comparison::Below, threshold: 0.5, clear: 0.5 },
+        usual: SameHour { weeks: 3, minimum: 0.0, time_zone: "Europe/Zurich".to_owned() },
+    };
+    let value =
+        |hour: i64| f64::from(u8::try_from(hour % 24).unwrap()) + 4.0 - if hour / 2 == 350 { 20.0 } else { 0.0 };
+    let samples = (0..800).map(|hour| Sample { at: at(hour * 60), value: value(hour) });
+    let mut history = History::default();
+    history.insert("ErrorRate", Series::new(Dimensions::new(), samples.collect()));
+    let span = Span { from: at(0), to: at(799 * 60) };
+    let mut found = Vec::new();
+    super::alerts::play(&catalogue, &rule, &history, span, &mut found);
+    assert_eq!(found.iter().map(|change| change.at).collect::<Vec<_>>(), [at(702 * 60), at(704 * 60)], "2 of 3 each");
+    assert_eq!(found, play_slowly(&catalogue, &rule, &history, span));
 }
 
 /// 60 minutes of 1 %, from 02:00 to 02:30 20 %, and well again.

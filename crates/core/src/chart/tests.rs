@@ -19,6 +19,7 @@ fn chart(samples: &[Sample], minutes: i64) -> Chart<'_> {
         lines: vec![Line { label: "ErrorRate", samples, period_seconds: 60 }],
         thresholds: Vec::new(),
         marks: Vec::new(),
+        expected: &[],
     }
 }
 
@@ -127,4 +128,20 @@ fn a_spell_is_drawn_within_the_chart_and_says_what_it_was() {
     let moment = paths(&[spell(chart.from, chart.from)]);
     assert!(moment[0].contains("stroke-width=\"1.5\"") && moment[0].contains("a &lt; b"), "{moment:?}");
     assert_eq!(paths(&[spell(chart.from - hour, chart.to + hour)]), paths(&[spell(chart.from, chart.to)]));
+}
+
+#[test]
+fn what_was_expected_is_an_area_behind_the_line() {
+    let data = samples(&[(0, 5.0), (1, 5.0), (2, 5.0), (6, 5.0), (7, 30.0)]);
+    let reach = |minute: i64| Reach { at: at(minute * MINUTE), range: Range { low: 0.0, high: 20.0 } };
+    let reaches = [reach(0), reach(1), reach(2), reach(6), reach(7), reach(60)];
+    let chart = Chart { expected: &reaches, ..chart(&data, 10) };
+    let svg = svg(&chart, 400.0, 200.0);
+    let areas: Vec<&str> = svg.split("<polygon class=\"expected\" points=\"").skip(1).collect();
+    assert_eq!(areas.len(), 2, "a gap parts them, and what is beyond the edge is left out: {svg}");
+    let points: Vec<&str> = areas[0].split('"').next().unwrap().split(' ').collect();
+    assert_eq!(points.len(), 6, "three above, three below");
+    let y = |point: &str| point.split_once(',').unwrap().1.parse::<f64>().unwrap();
+    assert!(y(points[0]) < y(points[5]), "20 stands above 0: {points:?}");
+    assert!(svg.find("<polygon").unwrap() < svg.find("class=\"line c0\"").unwrap(), "the line is drawn over it");
 }

@@ -31,7 +31,8 @@ impl Pace {
 
 /// Start of the newest complete period of a rule whose periods are longer than a cycle.
 fn newest_long_period(catalogue: &Catalogue, rule: &Rule, now: Timestamp) -> Option<Timestamp> {
-    let metric = catalogue.metrics.get(&rule.metric)?;
+    // A composite rule changes with any of those that it names, and reads nothing.
+    let metric = catalogue.metrics.get(&rule.metric).filter(|_| rule.condition.composite().is_none())?;
     (metric.period_seconds > catalogue.cycle_seconds).then(|| newest_period(catalogue, metric, now))
 }
 

@@ -195,9 +195,9 @@ impl Windows {
         self.by_metric.values().map(BTreeMap::len).sum()
     }
 
-    /// The newest value of every formula that has no dimensions.
+    /// The newest value of every formula that has no dimensions and [is told](is_told).
     pub fn computed(&self, catalogue: &Catalogue) -> BTreeMap<String, f64> {
-        let formulas = catalogue.metrics.values().filter(|metric| matches!(metric.source, Source::Formula { .. }));
+        let formulas = catalogue.metrics.values().filter(|metric| is_told(metric));
         formulas
             .filter_map(|metric| {
                 let window = self.by_metric.get(&metric.name)?.get(&Dimensions::new())?;
@@ -207,12 +207,20 @@ impl Windows {
     }
 }
 
+/// Whether the newest value of a formula is told as a metric of its own. Burn rates are not, since no dashboard draws them and each would cost
+/// as much as any other metric; their rules and `monitorctl slo` tell of them.
+pub fn is_told(metric: &Metric) -> bool {
+    let Source::Formula { expression } = &metric.source else { return false };
+    Formula::parse(expression).is_ok_and(|formula| formula.is_metric_math())
+}
+
 /// The metrics that rules need, with how many datapoints of each: their own, the volume behind them, and the inputs of
 /// formulas all the way down.
 fn wanted(catalogue: &Catalogue, rules: &[&Rule], length: &dyn Fn(&Rule) -> usize) -> BTreeMap<String, usize> {
     let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
     let mut open: Vec<(String, usize)> = Vec::new();
-    for rule in rules {
+    // A composite rule reads nothing itself.
+    for rule in rules.iter().filter(|rule| rule.condition.composite().is_none()) {
         let count = length(rule);
         open.push((rule.metric.clone(), count));
         open.extend(rule.min_volume.as_ref().map(|volume| (volume.metric.clone(), count)));

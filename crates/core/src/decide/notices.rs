@@ -106,5 +106,6 @@ fn line_of(member: &Member) -> AlertLine {
         unit: member.unit,
         since: member.since,
         quote: member.quote.clone(),
+        expected: member.expected,
     }
 }

@@ -48,6 +48,7 @@ fn alert(key: &str, state: ChangeState, severity: Severity, at: Timestamp) -> Al
         runbook: None,
         reason: "2 of the last 3 datapoints breach".to_owned(),
         quote: None,
+        expected: None,
     }
 }
 

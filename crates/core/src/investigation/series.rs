@@ -156,8 +156,9 @@ fn kind(catalogue: &Catalogue, rule: &Rule, metric: &Metric, question: &Question
     }
     let upper_is_bad = match &rule.condition {
         Condition::Threshold { tiers } => tiers.first().map(|tier| tier.comparison.is_upper()),
+        Condition::Trend { tier, .. } | Condition::SameHour { tier, .. } => Some(tier.comparison.is_upper()),
         Condition::Absence { .. } => Some(false),
-        Condition::Anomaly { .. } => None,
+        Condition::Anomaly { .. } | Condition::Composite { .. } => None,
     };
     let statistic = match &metric.source {
         Source::Cloudwatch { statistic, .. } => statistic.as_str(),

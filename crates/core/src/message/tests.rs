@@ -19,6 +19,7 @@ fn alert_line(title: &str, value: f64, threshold: f64, unit: Unit) -> AlertLine 
         unit,
         since: at("2026-11-23T03:12:00Z"),
         quote: None,
+        expected: None,
     }
 }
 
@@ -88,6 +89,7 @@ fn hostile() -> Notice {
         comparison: None,
         threshold: None,
         quote: Some(format!("``` {long}")),
+        expected: None,
         ..alert_line("", 0.0, 0.0, Unit::None)
     };
     notice.alerts = vec![line; MAX_ALERT_LINES];
@@ -338,4 +340,19 @@ fn a_length_of_time_is_said_as_a_person_would() {
     ] {
         assert_eq!(format_seconds(seconds), expected, "{seconds}");
     }
+}
+
+#[test]
+fn what_a_detector_expected_is_told_beside_the_value() {
+    let mut notice = page(1, 0, "why");
+    notice.alerts = vec![AlertLine {
+        comparison: None,
+        threshold: None,
+        severity: AlertSeverity::Low,
+        expected: Some(Range { low: 80.0, high: 140.5 }),
+        ..alert_line("Revenue is unusual", 12.0, 0.0, Unit::UsdPerHour)
+    }];
+    let sentence = "low: Revenue is unusual, measured $12/h (expected: $80/h to $140.50/h)";
+    let channels = all_channels(&notice);
+    assert_eq!(channels.matches(sentence).count(), 3, "e-mail, Slack and PagerDuty: {channels}");
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::alert::bounded;
 use crate::incident::Status;
-use crate::metric::format_dimensions;
+use crate::metric::{Range, format_dimensions};
 
 /// The most of a title, a reason or a step that is shown, in bytes.
 const MAX_LINE: usize = 300;
@@ -160,7 +160,7 @@ impl AlertLine {
         format!("{}: {text}{}", self.severity.as_str(), self.numbers(&text))
     }
 
-    /// The value, and the threshold unless it has been said.
+    /// The value, and the threshold unless it has been said, or what was expected.
     fn numbers(&self, said: &str) -> String {
         let value = self.value.map(|value| self.unit.format(value));
         let limit = self
@@ -168,7 +168,11 @@ impl AlertLine {
             .zip(self.threshold)
             .map(|(comparison, threshold)| format!("{comparison} {}", self.unit.format(threshold)))
             .filter(|limit| !said.contains(limit.as_str()));
+        let expected = self
+            .expected
+            .map(|Range { low, high }| format!(" (expected: {} to {})", self.unit.format(low), self.unit.format(high)));
         match (value, limit) {
+            (Some(value), None) if expected.is_some() => format!(", measured {value}{}", expected.unwrap_or_default()),
             (Some(value), Some(limit)) => format!(", measured {value} (threshold: {limit})"),
             (Some(value), None) => format!(", measured {value}"),
             (None, Some(limit)) => format!(" (threshold: {limit})"),

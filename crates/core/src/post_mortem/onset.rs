@@ -55,6 +55,12 @@ impl Bad {
                 let is_upper = limit.is_none_or(|(comparison, _)| comparison.is_upper());
                 Self::Value { side: if is_upper { Direction::Above } else { Direction::Below }, limit }
             }
+            // Neither the threshold of a trend nor a share is a value that the metric had.
+            Condition::Trend { tier, .. } | Condition::SameHour { tier, .. } => {
+                let side = if tier.comparison.is_upper() { Direction::Above } else { Direction::Below };
+                Self::Value { side, limit: None }
+            }
+            Condition::Composite { .. } => Self::Value { side: Direction::Both, limit: None },
             Condition::Anomaly { detection, .. } => Self::Value { side: detection.direction, limit: None },
             Condition::Absence { .. } => Self::Missing,
         }

@@ -33,6 +33,7 @@ pub fn svg(post_mortem: &PostMortem) -> Option<String> {
             lines: vec![Line { label: &label, samples, period_seconds: trace.period_seconds }],
             thresholds: thresholds(trace),
             marks: marks.clone(),
+            expected: &[],
         };
         content.push_str(&panel(&chart, Area { x: 0.0, y, width: WIDTH, height: PANEL_HEIGHT }));
         y += PANEL_HEIGHT + GAP;

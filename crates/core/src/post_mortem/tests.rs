@@ -85,6 +85,7 @@ impl Story {
             runbook: Some("high-error-rate".to_owned()).filter(|_| key != "odd"),
             reason: "2 of the last 3 datapoints breach".to_owned(),
             quote: None,
+            expected: None,
         };
         self.happens(Event::Alert(change))
     }

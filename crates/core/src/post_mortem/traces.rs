@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::onset::{Bad, Onset, onset};
 use super::reading::{Readings, Want, ceiling, floor, period_kept, settled};
 use crate::alert::bounded;
-use crate::catalogue::{Catalogue, Condition, Metric, Rule};
+use crate::catalogue::{Catalogue, Metric, Rule, Tier};
 use crate::incident::{Incident, Member};
 use crate::metric::{Dimensions, Sample, Unit, format_dimensions};
 
@@ -121,7 +121,9 @@ struct Watched<'a> {
 fn watched<'a>(catalogue: &'a Catalogue, incident: &'a Incident) -> Vec<Watched<'a>> {
     let mut first: BTreeMap<(&str, &Dimensions), Watched<'a>> = BTreeMap::new();
     for (key, member) in &incident.alerts {
-        let Some(rule) = catalogue.rules.get(key.rule()) else { continue };
+        // A composite rule has no metric of its own; the rules that it names have theirs.
+        let rule = catalogue.rules.get(key.rule()).filter(|rule| rule.condition.composite().is_none());
+        let Some(rule) = rule else { continue };
         let Some(metric) = catalogue.metrics.get(&rule.metric) else { continue };
         let place = (metric.name.as_str(), &member.dimensions);
         if first.get(&place).is_none_or(|known| member.since < known.member.since) {
@@ -213,12 +215,17 @@ fn trace(catalogue: &Catalogue, watched: &Watched<'_>, want: &Want, readings: &R
 }
 
 fn limits(watched: &Watched<'_>) -> Vec<Limit> {
-    let Condition::Threshold { tiers } = &watched.rule.condition else { return Vec::new() };
-    let limit = |tier: &crate::catalogue::Tier| Limit {
+    let limit = |tier: &Tier| Limit {
         label: format!("{} {} {}", tier.level.name, tier.comparison, watched.metric.unit.format(tier.threshold)),
         value: tier.threshold,
     };
-    tiers.iter().map(limit).collect()
+    let expected = |label: &str, value: f64| Limit {
+        label: format!("expected {label} {} when it fired", watched.metric.unit.format(value)),
+        value,
+    };
+    let range = watched.member.expected.into_iter();
+    let ends = range.flat_map(|range| [expected("up to", range.high), expected("from", range.low)]);
+    watched.rule.condition.thresholds().iter().map(limit).chain(ends).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use serde::Deserialize;
 use super::*;
 use crate::catalogue::{AlertSeverity, Level, Severity};
 
+mod outlooks;
 mod properties;
 
 const TREATMENTS: [MissingData; 4] =

@@ -1,5 +1,8 @@
 //! Rules: thresholds and their order, datapoints, hours, groups, and what each engine can do.
 
+mod composites;
+mod outlooks;
+
 use monitoring_core::alert::{STORM, SUITE, UNRECOGNISED};
 use monitoring_core::catalogue::{Comparison, Engine, Severity};
 use monitoring_core::metric::Unit;
@@ -21,7 +24,14 @@ const COMPARISONS: [&str; 4] = ["above", "at_least", "below", "at_most"];
 
 pub(super) fn check(checker: &mut Checker<'_>) {
     for (pointer, name, rule) in entries("rules", &checker.document.rules) {
-        checker.known(child(&pointer, "metric"), "metrics", &rule.metric, &format!("rule {name} watches"));
+        if checker.written(&child(&pointer, "composite")) {
+            composites::check(checker, &pointer, name, rule);
+        } else if checker.written(&child(&pointer, "metric")) {
+            checker.known(child(&pointer, "metric"), "metrics", &rule.metric, &format!("rule {name} watches"));
+        } else {
+            let message = format!("rule {name} lacks the key `metric`");
+            checker.push(Finding::error(&pointer, message, "add it; only a composite rule has no metric").on_key());
+        }
         if let Some(runbook) = &rule.runbook {
             checker.known(child(&pointer, "runbook"), "runbooks", runbook, &format!("rule {name} names"));
         }
@@ -58,18 +68,24 @@ pub(super) fn datapoints(checker: &mut Checker<'_>, pointer: &str, OutOf { datap
 }
 
 fn check_condition(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule) {
-    match checker.written_of(pointer, &["warning", "critical", "tiers", "absent", "anomaly"]).as_slice() {
-        [] => {
-            let help = "add `warning: {above: ...}`, `critical: {above: ...}`, `absent: {severity: ...}`, or `anomaly: {severity: ...}`";
+    let thresholds = checker.written_of(pointer, &["warning", "critical", "tiers"]);
+    let others = checker.written_of(pointer, &["absent", "anomaly", "trend", "same_hour", "composite"]);
+    match (thresholds.is_empty(), others.as_slice()) {
+        (true, []) => {
+            let help = "add `warning: {above: ...}`, `critical: {above: ...}`, or one of `absent`, `anomaly`, `trend`, `same_hour`, `composite`";
             checker.push(Finding::error(pointer, format!("rule {name} says nothing of what is wrong"), help).on_key());
         }
-        [first, .., last @ ("absent" | "anomaly")] => {
-            let first = if *first == "absent" { "`absent`" } else { "a threshold" };
-            let message = format!("rule {name} has {first} and `{last}`");
-            checker.push(Finding::error(child(pointer, last), message, "make two rules of it").on_key());
+        (false, [other, ..]) => {
+            let message = format!("rule {name} has a threshold and `{other}`");
+            checker.push(Finding::error(child(pointer, other), message, "make two rules of it").on_key());
+        }
+        (true, [first, second, ..]) => {
+            let message = format!("rule {name} has `{first}` and `{second}`");
+            checker.push(Finding::error(child(pointer, second), message, "make two rules of it").on_key());
         }
         _ => {}
     }
+    outlooks::check(checker, pointer, name, rule);
     for (tier_name, tier) in &rule.tiers {
         let at = child(&child(pointer, "tiers"), tier_name);
         if ["warning", "critical", "absent"].contains(&tier_name.as_str()) {
@@ -206,7 +222,8 @@ fn check_min_volume(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: 
     let at = child(pointer, "min_volume");
     if rule.min_volume.is_none() {
         let is_ratio = document.metrics.get(&rule.metric).is_some_and(is_ratio);
-        if is_ratio && rule.absent.is_none() && rule.anomaly.is_none() && !checker.written(&at) {
+        if is_ratio && rule.absent.is_none() && rule.anomaly.is_none() && rule.trend.is_none() && !checker.written(&at)
+        {
             let message = format!("rule {name} watches the ratio {} without a minimum volume", rule.metric);
             checker.push(
                 Finding::warning(
@@ -309,8 +326,11 @@ fn check_group_by(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &R
 
 fn check_alarm(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule) {
     let at = if rule.engine.is_some() { child(pointer, "engine") } else { pointer.to_owned() };
-    let cannot: [(&str, bool); 5] = [
+    let cannot: [(&str, bool); 8] = [
         ("anomaly", rule.anomaly.is_some()),
+        ("trend", rule.trend.is_some()),
+        ("same_hour", rule.same_hour.is_some()),
+        ("composite", rule.composite.is_some()),
         ("clear_after", rule.clear_after.is_some_and(|count| count > 1)),
         ("active_hours", rule.active_hours.is_some()),
         ("warning/clear", rule.warning.as_ref().is_some_and(|tier| tier.clear.is_some())),
@@ -419,13 +439,16 @@ fn check_pace(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule)
 
 /// The pointer of the level that opens a SEV1.
 fn raises_sev1(checker: &Checker<'_>, pointer: &str, rule: &Rule) -> Option<String> {
-    if let Some(absent) = &rule.absent {
-        let incident = absent.incident.unwrap_or_else(|| incident_of(absent.severity));
-        return (incident == Severity::Sev1).then(|| child(pointer, "absent"));
-    }
-    if let Some(anomaly) = &rule.anomaly {
-        let incident = anomaly.incident.unwrap_or_else(|| incident_of(anomaly.severity));
-        return (incident == Severity::Sev1).then(|| child(pointer, "anomaly"));
+    let levels = [
+        ("absent", rule.absent.as_ref().map(|level| (level.severity, level.incident))),
+        ("anomaly", rule.anomaly.as_ref().map(|level| (level.severity, level.incident))),
+        ("trend", rule.trend.as_ref().map(|level| (level.severity, level.incident))),
+        ("same_hour", rule.same_hour.as_ref().map(|level| (level.severity, level.incident))),
+        ("composite", rule.composite.as_ref().map(|level| (level.severity, level.incident))),
+    ];
+    if let Some((key, (alert, incident))) = levels.into_iter().find_map(|(key, level)| Some((key, level?))) {
+        let incident = incident.unwrap_or_else(|| incident_of(alert));
+        return (incident == Severity::Sev1).then(|| child(pointer, key));
     }
     let tiers = resolve::tiers(rule);
     let (name, _) = tiers.iter().find(|(name, tier)| incident(checker, pointer, name, tier) == Some(Severity::Sev1))?;

@@ -147,8 +147,11 @@ fn watched(catalogue: &Catalogue, rule: &Rule, level: &Level, dimensions: &Dimen
             let evaluation = Evaluation { missing: MissingData::Breaching, ..rule.evaluation };
             (result, Comparison::Below, 1.0, evaluation)
         }
-        // Only the service engine has our detector; the check refuses it of an alarm.
-        Condition::Anomaly { .. } => return None,
+        // Only the service engine judges these; the check refuses them of an alarm.
+        Condition::Anomaly { .. }
+        | Condition::Trend { .. }
+        | Condition::SameHour { .. }
+        | Condition::Composite { .. } => return None,
     };
     queries.show(&result, &rule.metric);
     let mut queries = queries.into_vec();
@@ -178,7 +181,10 @@ fn description(
             .map(|tier| format!("{} {}", tier.comparison, metric.unit.format(tier.threshold)))
             .unwrap_or_default(),
         Condition::Absence { .. } => "absent".to_owned(),
-        Condition::Anomaly { .. } => "unusual".to_owned(),
+        Condition::Anomaly { .. }
+        | Condition::Trend { .. }
+        | Condition::SameHour { .. }
+        | Condition::Composite { .. } => "unusual".to_owned(),
     };
     let incident = rule.condition.levels().find(|level| level.name == alarm.level).map(|level| level.incident);
     let severity = incident.map(|incident| format!(" Opens a {incident}.")).unwrap_or_default();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use monitoring_core::catalogue::{AlertSeverity, Catalogue, Condition, Rule, Runbook};
+use monitoring_core::catalogue::{AlertSeverity, Catalogue, Rule, Runbook};
 use monitoring_core::metric::{Dimensions, Unit};
 
 use super::super::document::{self, Document};
@@ -240,8 +240,7 @@ fn chart(catalogue: &Catalogue, chart: &document::Chart) -> Chart {
     let mut thresholds: Vec<Threshold> = Vec::new();
     for metric in &metrics {
         for rule in rules_on(catalogue, &metric.name) {
-            let Condition::Threshold { tiers } = &rule.condition else { continue };
-            for tier in tiers {
+            for tier in rule.condition.thresholds() {
                 let whose = if several { format!("{} ", metric.name) } else { String::new() };
                 let value = metric.unit.format(tier.threshold);
                 let label = format!("{whose}{} {} {value}", tier.level.name, tier.comparison);

@@ -104,3 +104,12 @@ pub(crate) fn burn_metric(slo: &str, window: &str) -> String {
 pub(crate) fn burn_rule(slo: &str, window: &str) -> String {
     format!("{slo}-burn-{window}")
 }
+
+/// The objective that makes a rule of this name, and the name of its windows.
+pub(crate) fn objective_of<'d>(document: &'d Document, rule: &str) -> Option<(&'d str, &'static str)> {
+    document.slos.iter().find_map(|(name, slo)| {
+        let windows = burn_windows(slo.period.seconds, period(document, &slo.total).seconds);
+        let window = windows.into_iter().find(|window| burn_rule(name, window.name) == rule)?;
+        Some((name.as_str(), window.name))
+    })
+}

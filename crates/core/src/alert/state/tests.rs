@@ -25,7 +25,7 @@ impl Story {
     fn verdict(&mut self, outcome: Outcome, measured: bool) -> Step {
         let catalogue = catalogue();
         let (rule, metric) = (&catalogue.rules["error-rate"], &catalogue.metrics["ErrorRate"]);
-        let verdict = Verdict { outcome, value: Some(12.0), breaching: 2, measured };
+        let verdict = Verdict { outcome, value: Some(12.0), breaching: 2, measured, expected: None };
         let now = at(self.minute);
         self.minute += 1;
         let step = step(rule, metric, &Dimensions::new(), self.alert.as_ref(), &verdict, now);
@@ -179,7 +179,7 @@ fn absence_fires_and_only_data_ends_it() {
     let catalogue = catalogue();
     let (rule, metric) = (&catalogue.rules["traffic-absent"], &catalogue.metrics["RequestCount"]);
     let step = |before: Option<&Alert>, outcome, measured| {
-        let verdict = Verdict { outcome, value: None, breaching: 3, measured };
+        let verdict = Verdict { outcome, value: None, breaching: 3, measured, expected: None };
         super::step(rule, metric, &Dimensions::new(), before, &verdict, at(0))
     };
     let firing = step(None, Outcome::Alarm { level: 0 }, false).alert.unwrap();

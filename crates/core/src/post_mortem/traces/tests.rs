@@ -32,6 +32,7 @@ fn incident(rules: &[(&str, &str)], ended_at: &str) -> Incident {
             unit: Unit::Percent,
             runbook: None,
             quote: None,
+            expected: None,
         };
         incident.alerts.insert(AlertKey::new(rule, &Dimensions::new(), None), member);
     }
@@ -171,7 +172,7 @@ fn what_is_known_is_not_read_again() {
 
 #[test]
 fn what_a_detector_watches_began_when_it_left_the_usual_on_its_side() {
-    use crate::catalogue::{Detection, Direction};
+    use crate::catalogue::{Condition, Detection, Direction};
     let incident = incident(&[("error-rate", "15:04")], "15:30");
     for (direction, value, expected) in [
         (Direction::Both, 0.1, Some("14:58")),
@@ -189,4 +190,15 @@ fn what_a_detector_watches_began_when_it_left_the_usual_on_its_side() {
         assert_eq!(first_onset(&traces).map(|(_, onset)| onset.at), expected.map(at), "{direction:?} {value}");
         assert_eq!(traces[0].thresholds, [], "it has none");
     }
+}
+
+#[test]
+fn what_a_detector_expected_is_drawn_with_the_metric() {
+    let mut incident = incident(&[("error-rate", "15:04")], "15:30");
+    incident.alerts.values_mut().next().unwrap().expected = Some(crate::metric::Range { low: 0.5, high: 4.0 });
+    let traces = read(&incident, &[], &|_, minute| Some(errors(minute)));
+    let drawn: Vec<(&str, f64)> =
+        traces[0].thresholds.iter().map(|limit| (limit.label.as_str(), limit.value)).collect();
+    let expected = [("expected up to 4 % when it fired", 4.0), ("expected from 0.5 % when it fired", 0.5)];
+    assert_eq!(drawn[drawn.len() - 2..], expected);
 }
