@@ -61,7 +61,13 @@ fn input() -> Input {
                 })
                 .collect()
         };
-        Measured { name: name.to_owned(), kind, normal: samples(NORMAL, 0, 0), around: samples(AROUND, 10_000, SLOW) }
+        Measured {
+            name: name.to_owned(),
+            kind,
+            unit: None,
+            normal: samples(NORMAL, 0, 0),
+            around: samples(AROUND, 10_000, SLOW),
+        }
     };
     let nodes = slow
         .iter()

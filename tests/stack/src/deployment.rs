@@ -92,7 +92,7 @@ impl Deployment {
         match &self.terraform {
             Some(terraform) => {
                 // The application's, which metric filters are on.
-                deployment.do_aws(&["logs", "create-log-group", "--log-group-name", API_LOG_GROUP]);
+                self.do_aws(&["logs", "create-log-group", "--log-group-name", API_LOG_GROUP]);
                 terraform.apply();
                 self.put_secrets();
             }

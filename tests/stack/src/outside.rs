@@ -11,7 +11,7 @@ use crate::button::SIGNING_SECRET;
 const SLACK_WEBHOOK: &str = "/services/T000/B000/stack";
 const SLACK_API: &str = "/api";
 const PAGERDUTY_ENQUEUE: &str = "/v2/enqueue";
-/// Where `MiniStack` asks for what a model says, in OpenAI's form.
+/// Where `MiniStack` asks for what a model says.
 const MODEL_CHAT: &str = "/v1/chat/completions";
 
 /// The model that drafts post-mortems.

@@ -6,7 +6,7 @@ use monitoring_aws::action_items::{self, ActionItems, ChangeError};
 use monitoring_aws::actions::{Actor, Answer, KillSwitch, Request};
 use monitoring_aws::bedrock::Model;
 use monitoring_aws::channel::{Channels, Endpoints};
-use monitoring_aws::http::{Http, Timeouts, causes, sdk_config, stand_in_config};
+use monitoring_aws::http::{Http, Timeouts, causes, sdk_config_for, stand_in_config};
 use monitoring_aws::incident_response::{Responder, Response, Touched};
 use monitoring_aws::monitoring::{Engines, Monitor, Report};
 use monitoring_aws::post_mortem::{self, WriteError, Writer};
@@ -277,7 +277,7 @@ impl Suite {
 async fn model(notify: Notify) -> Option<Model> {
     let settings = Settings::from_env();
     let id = settings.get("BEDROCK_MODEL").filter(|id| !id.is_empty() && notify == Notify::Configured)?;
-    Some(Model::new(sdk_config(&Http::new(Timeouts::default())).await, id))
+    Some(Model::new(sdk_config_for(&Http::new(Timeouts::default()), None, None).await, id))
 }
 
 /// The environment's settings, with the recorder in the place of what is not configured.

@@ -87,7 +87,7 @@ mod tests {
         for (from, to) in [(0, 800), (1, 801), (1, 801), (300, 900), (1000, 2000), (0, 800), (790, 800), (850, 1300)] {
             check(simulation, from, to);
         }
-        let relieved = simulation.with_relief(Relief { table_scaled: Some(at(500)), model_rested: None });
+        let relieved = simulation.with_relief(Relief { table_scaled: Some(at(500)), ..Relief::default() });
         check(relieved, 851, 1301);
     }
 }
