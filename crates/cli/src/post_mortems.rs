@@ -239,9 +239,19 @@ fn words(text: &str) -> Result<String, Exit> {
     if read.trim().is_empty() { Err(Exit::usage(anyhow!("{path} is empty"))) } else { Ok(read) }
 }
 
-/// Markdown for a terminal, without what could move its cursor.
+/// Markdown for a terminal: without its escapes, so that a command can be copied, and without what could move the cursor.
 pub(crate) fn readable(markdown: &str) -> String {
-    markdown.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    let mut text = String::with_capacity(markdown.len());
+    let mut characters = markdown.chars().peekable();
+    while let Some(character) = characters.next() {
+        let shown = match character {
+            '\\' => characters.next_if(char::is_ascii_punctuation).unwrap_or(character),
+            _ if character.is_control() && character != '\n' => ' ',
+            _ => character,
+        };
+        text.push(shown);
+    }
+    text
 }
 
 /// Post-mortems as a table.

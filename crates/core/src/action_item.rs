@@ -10,15 +10,15 @@ pub mod reminder;
 
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::bounded;
 use crate::catalogue::{Catalogue, Severity};
 use crate::incident::IncidentId;
 use crate::post_mortem::Priority;
+use crate::post_mortem::due::zone;
 
 pub use made::of_document;
 
@@ -36,10 +36,6 @@ const MAX_NAME: usize = 80;
 
 /// Who makes items, and drops those that the facts ask for no longer.
 pub const WRITER: &str = "post-mortem";
-
-/// Within how many days an item is due: a week; what would bring a SEV1 back, sooner.
-const DUE_DAYS: i64 = 7;
-const DUE_DAYS_CRITICAL_SEV1: i64 = 3;
 
 /// `INC-20261123-0f3a9c1d/root-cause`: the incident, and the rule that asked for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -297,25 +293,6 @@ impl ActionItem {
         self.version += 1;
         self
     }
-}
-
-/// The last day for an item of this priority that is asked for on `asked`.
-pub fn due_date(priority: Priority, severity: Severity, asked: Date) -> Date {
-    let days = match (priority, severity) {
-        (Priority::Critical, Severity::Sev1) => DUE_DAYS_CRITICAL_SEV1,
-        _ => DUE_DAYS,
-    };
-    asked.saturating_add(Span::new().days(days))
-}
-
-/// Where whoever owns an item lives: the person's time zone, else that of the team's schedule, else UTC.
-pub fn zone(catalogue: &Catalogue, team: &str, owner: Option<&str>) -> TimeZone {
-    let user = owner.and_then(|owner| catalogue.users.get(owner)).and_then(|user| user.time_zone.as_deref());
-    let schedule = || {
-        let name = catalogue.teams.get(team)?.on_call.as_ref()?;
-        Some(catalogue.schedules.get(name)?.time_zone.as_str())
-    };
-    user.or_else(schedule).and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
 }
 
 /// The day that it is for whoever owns an item.

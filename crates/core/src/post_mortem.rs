@@ -6,6 +6,7 @@
 
 mod causes;
 mod course;
+pub mod due;
 mod findings;
 pub mod html;
 pub mod impact;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{AlertKey, bounded};
@@ -354,6 +356,9 @@ pub struct ProposedItem {
     pub priority: Priority,
     /// Who: a team of the catalogue.
     pub owner: String,
+    /// The last day on which it is in time; `None` in a document from before that was written down.
+    #[serde(default)]
+    pub due: Option<Date>,
 }
 
 /// A part of the document that people can write in their own words.
@@ -527,6 +532,7 @@ pub fn write(evidence: &Evidence<'_>, previous: Option<&PostMortem>, now: Timest
     let findings = findings::findings(&course, &timings, &similar);
     let causes = causes::statements(&course);
     let items = findings::items(&findings, &causes, &course, &timings);
+    let items = due::dated(items, previous, evidence.catalogue, (incident.severity, resolved_at), now);
     let (timeline, left_out) = timeline::timeline(evidence);
     let sections = BTreeMap::from([
         (Section::Summary, course.summary()),

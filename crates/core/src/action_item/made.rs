@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{ActionItem, Change, HistoryEntry, SCHEMA, Status, WRITER, due_date, zone};
+use super::{ActionItem, Change, HistoryEntry, SCHEMA, Status, WRITER};
 use crate::alert::bounded;
 use crate::catalogue::Catalogue;
-use crate::escalation::schedule::{Duty, duty};
+use crate::post_mortem::due::{due_date, on_call, zone};
 use crate::post_mortem::{PostMortem, ProposedItem};
 
 /// The most bytes of a title, and of how to know that it is done.
@@ -48,11 +48,8 @@ impl ActionItem {
 }
 
 fn made(document: &PostMortem, proposed: &ProposedItem, catalogue: &Catalogue, now: Timestamp) -> ActionItem {
-    let owner = match duty(catalogue, &proposed.owner, document.resolved_at) {
-        Duty::User(user) => Some(user.name.clone()),
-        Duty::Team | Duty::Nobody(_) => None,
-    };
-    let asked = now.to_zoned(zone(catalogue, &proposed.owner, owner.as_deref())).date();
+    let owner = on_call(catalogue, &proposed.owner, document.resolved_at);
+    let asked = now.to_zoned(zone(catalogue, &proposed.owner, owner)).date();
     let item = ActionItem {
         schema: SCHEMA,
         incident_id: document.incident_id.clone(),
@@ -66,8 +63,8 @@ fn made(document: &PostMortem, proposed: &ProposedItem, catalogue: &Catalogue, n
         status: Status::Open,
         status_since: now,
         team: proposed.owner.clone(),
-        owner,
-        due: due_date(proposed.priority, document.severity, asked),
+        owner: owner.map(str::to_owned),
+        due: proposed.due.unwrap_or_else(|| due_date(proposed.priority, document.severity, asked)),
         asked_at: now,
         history: vec![HistoryEntry { at: now, by: WRITER.to_owned(), change: Change::AskedFor, why: None }],
     };

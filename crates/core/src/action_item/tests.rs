@@ -23,6 +23,7 @@ pub(crate) fn document(severity: Severity, rules: &[(&str, Priority)]) -> PostMo
         done_when: format!("{rule} is gone"),
         priority: *priority,
         owner: "platform".to_owned(),
+        due: None,
     });
     PostMortem {
         schema: crate::post_mortem::SCHEMA,
@@ -223,7 +224,7 @@ fn each_status_allows_what_makes_sense() {
 fn a_history_keeps_its_beginning_and_its_latest_changes() {
     let mut item = root_cause();
     for day in 1..=120 {
-        let due = date(2027, 1, 1).saturating_add(Span::new().days(day));
+        let due = date(2027, 1, 1).saturating_add(jiff::Span::new().days(day));
         item = item.apply(&Command::Due(due), &"n".repeat(500), Some(&"why ".repeat(500)), at(day)).unwrap();
     }
     assert_eq!((item.history.len(), item.version), (MAX_HISTORY, 121));

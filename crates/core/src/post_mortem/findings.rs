@@ -116,6 +116,7 @@ pub(super) fn items(
             done_when: format!("the post-mortem of {} says what it was, and what shows that", incident.id),
             priority: if incident.severity == Severity::Sev1 { Priority::Critical } else { Priority::High },
             owner: owner.clone(),
+            due: None,
         });
     }
     items.extend(findings.iter().filter_map(|finding| {
@@ -127,6 +128,7 @@ pub(super) fn items(
             done_when: done_when.clone(),
             priority: *priority,
             owner: owner.clone(),
+            due: None,
         })
     }));
     items.extend(unknowns::items(course, timings, &owner));

@@ -11,7 +11,7 @@ body{max-width:60rem;margin:2rem auto;padding:0 1rem;font:16px/1.5 system-ui,san
 h1{font-size:1.6rem}h2{font-size:1.25rem;border-bottom:1px solid var(--line);margin-top:2rem}\
 table{border-collapse:collapse;display:block;overflow-x:auto;font-size:.9rem}\
 th,td{border:1px solid var(--line);padding:.3rem .6rem;text-align:left;vertical-align:top}\
-tr:nth-child(even) td{background:var(--stripe)}small,em{color:var(--quiet)}\
+td:first-child{white-space:nowrap}tr:nth-child(even) td{background:var(--stripe)}small,em{color:var(--quiet)}\
 figure{margin:0}svg{max-width:100%;height:auto}";
 
 /// Nothing is loaded, run or sent, whatever a text holds.

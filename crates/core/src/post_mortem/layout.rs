@@ -195,8 +195,9 @@ fn items(document: &PostMortem) -> Block {
     }
     let row = |item: &super::ProposedItem| {
         let done = format!("{}.", item.done_when);
-        vec![item.priority.as_str().to_owned(), item.title.clone(), item.owner.clone(), done, item.why.text()]
+        let due = item.due.map_or("not known".to_owned(), |due| due.to_string());
+        vec![item.priority.as_str().to_owned(), item.title.clone(), item.owner.clone(), due, done, item.why.text()]
     };
-    let head = vec!["Priority", "What", "Owner", "Done when", "Why"];
+    let head = vec!["Priority", "What", "Owner", "Due", "Done when", "Why"];
     Block::Table(Table { head, rows: document.items.iter().map(row).collect() })
 }

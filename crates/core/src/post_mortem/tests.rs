@@ -219,6 +219,24 @@ fn the_same_facts_give_the_same_document_whenever_it_is_written() {
 }
 
 #[test]
+fn what_is_to_be_done_has_a_day_that_stays_when_the_document_is_written_again() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).says(Action::Acknowledge, None).pass(9).recovers("errors");
+    let first = story.document();
+    let due = |document: &PostMortem, rule: &str| {
+        let item = document.items.iter().find(|item| item.rule == rule).unwrap();
+        (item.priority, item.due.unwrap().to_string())
+    };
+    // What would bring a SEV1 back in three days, the rest in a week.
+    assert_eq!(due(&first, "root-cause"), (Priority::Critical, "2026-11-26".to_owned()));
+    assert_eq!(due(&first, "impact-unknown"), (Priority::Medium, "2026-11-30".to_owned()));
+    story.pass(2 * 24 * 60).says(Action::Reopen, None).pass(1).says(Action::Resolve, None);
+    let again = write(&story.evidence(), Some(&first), story.now).unwrap();
+    assert_eq!(due(&again, "root-cause").1, "2026-11-26");
+    assert_eq!(due(&again, "reopened").1, "2026-12-02");
+}
+
+#[test]
 fn what_people_wrote_stays_and_what_they_approved_is_a_draft_again_when_it_changes() {
     let mut story = usual();
     let edited = story.document().edited(Section::RootCause, Some("An index was dropped."), "ana", story.now);
@@ -552,6 +570,7 @@ fn text_from_outside_does_nothing() {
         done_when: evil.to_owned(),
         priority: Priority::Low,
         owner: evil.to_owned(),
+        due: None,
     });
     let html = html::html(&document);
     assert!(!html.contains("<img") && html.contains("&lt;img"), "{html}");

@@ -14,6 +14,7 @@ pub(super) fn items(course: &Course<'_>, timings: &[Timing], owner: &str) -> Vec
         done_when,
         priority,
         owner: owner.to_owned(),
+        due: None,
     };
     let written_anew = |says: &str| format!("`monitorctl post-mortems write {id}` {says}");
     let timing = |phase| timings.iter().find(|timing| timing.phase == phase).map(|timing| &timing.basis);
