@@ -436,7 +436,8 @@ path { fill: none; }\n\
 .grid { stroke-width: 1; }\n\
 .line { stroke-width: 1.6; stroke-linejoin: round; stroke-linecap: round; }\n\
 .threshold { stroke-width: 1.2; stroke-dasharray: 5 3; }\n\
-.mark { stroke-width: 1.2; stroke-dasharray: 2 2; }\n";
+.mark { stroke-width: 1.2; stroke-dasharray: 2 2; }\n\
+.label { paint-order: stroke; stroke-width: 3px; stroke-linejoin: round; }\n";
 
 /// Colours of a page: the page, a part of it, its border, text, faint text, the tones, the lines.
 struct Palette {
@@ -485,6 +486,8 @@ fn colours(palette: &Palette) -> String {
         ".page {{ fill: {page}; }}\n.panel {{ fill: {panel}; stroke: {border}; }}\n.grid {{ stroke: {border}; }}\n\
          text {{ fill: {text}; }}\n.expected {{ fill: {faint}; }}\n.label, .faint {{ fill: {faint}; }}\n"
     );
+    // A rim of the panel's colour around a label, so that it is read on top of a line, too.
+    let _ = writeln!(css, ".label {{ stroke: {panel}; }}");
     for (tone, colour) in tones {
         let class = tone.class();
         let _ = writeln!(css, "text.{class} {{ fill: {colour}; }} path.{class} {{ stroke: {colour}; }}");
