@@ -35,6 +35,8 @@ pub mod runbook;
 
 pub mod diagnosis;
 
+mod redaction;
+
 pub mod investigation;
 
 pub mod incident;

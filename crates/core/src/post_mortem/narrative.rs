@@ -4,8 +4,6 @@
 //! sentence: one that names none of these facts, or has a figure, an address or a secret that none of its facts has, is dropped.
 //! The rest is marked as a draft that nobody has checked; the findings and lessons of the rules stand beside it.
 
-mod redaction;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +13,7 @@ use crate::action::Step;
 use crate::alert::{bounded, fnv1a};
 use crate::catalogue::Catalogue;
 use crate::incident::{Entry, Fact as Happened, RECOVERY};
+use crate::redaction::redacted;
 
 /// The most facts that a model is given.
 const MAX_FACTS: usize = 120;
@@ -88,11 +87,7 @@ pub fn facts(document: &PostMortem, entries: &[Entry], catalogue: &Catalogue) ->
     });
     let numbered = told.chain(happened).take(MAX_FACTS).enumerate();
     numbered
-        .map(|(index, (text, sources))| Fact {
-            id: format!("F{}", index + 1),
-            text: redaction::redacted(&text, &people),
-            sources,
-        })
+        .map(|(index, (text, sources))| Fact { id: format!("F{}", index + 1), text: redacted(&text, &people), sources })
         .collect()
 }
 
@@ -161,7 +156,7 @@ fn taken_over(sentence: &Value, facts: &[Fact]) -> Option<Statement> {
     let known: Vec<&str> = named.iter().flat_map(|fact| figures(&fact.text)).collect();
     let has_own_figure = figures(&text).iter().any(|figure| !known.contains(figure));
     // No fact has a link, an address or a secret: what has one was made up, or is what somebody planted in a fact.
-    if text.is_empty() || named.is_empty() || has_own_figure || redaction::redacted(&text, &[]) != text {
+    if text.is_empty() || named.is_empty() || has_own_figure || redacted(&text, &[]) != text {
         return None;
     }
     let mut sources: Vec<Source> = named.iter().flat_map(|fact| fact.sources.iter().cloned()).collect();

@@ -58,7 +58,7 @@ const SECRET_PREFIXES: [&str; 9] = ["akia", "asia", "xox", "ghp_", "gho_", "gith
 type Piece<'a> = (&'a str, &'a str);
 
 /// The text in one line without what must not leave the account. `people` are names, the longest first.
-pub(super) fn redacted(text: &str, people: &[String]) -> String {
+pub(crate) fn redacted(text: &str, people: &[String]) -> String {
     let line: Vec<&str> = text.split_whitespace().collect();
     let line = people.iter().fold(line.join(" "), |line, name| without_name(&line, name));
     let pieces = pieces(&line);
@@ -266,3 +266,6 @@ fn is_address(word: &str) -> bool {
     let without_port = host.rsplit_once(':').map_or(host, |(host, _)| host);
     [host, without_port].iter().any(|text| text.parse::<IpAddr>().is_ok())
 }
+
+#[cfg(test)]
+mod tests;
