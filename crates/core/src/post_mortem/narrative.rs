@@ -91,20 +91,11 @@ pub fn facts(document: &PostMortem, entries: &[Entry], catalogue: &Catalogue) ->
         .collect()
 }
 
-/// Whoever is named in the journal, and whom the catalogue names.
+/// Whoever is named in the journal, by people, by AWS or by an e-mail address, and whom the catalogue names.
 fn people(entries: &[Entry], catalogue: &Catalogue) -> Vec<String> {
-    let named = entries.iter().filter_map(|entry| match &entry.fact {
-        Happened::Acknowledged { by, .. }
-        | Happened::StatusChanged { by, .. }
-        | Happened::Noted { by, .. }
-        | Happened::WentStale { by }
-        | Happened::Resolved { by }
-        | Happened::Reopened { by }
-        | Happened::PostMortemApproved { by }
-        | Happened::Action { progress: Step::Approved { by, .. }, .. } => Some(by.as_str()),
-        _ => None,
-    });
-    let named = named.filter(|by| *by != RECOVERY);
+    let named = entries.iter().flat_map(|entry| named_by(&entry.fact)).filter(|by| *by != RECOVERY);
+    // Of an address the text may have the first part alone.
+    let named = named.flat_map(|name| [Some(name), name.split_once('@').map(|(user, _)| user)]).flatten();
     let listed = catalogue
         .users
         .iter()
@@ -115,6 +106,22 @@ fn people(entries: &[Entry], catalogue: &Catalogue) -> Vec<String> {
     people.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
     people.dedup();
     people
+}
+
+/// Whom an entry of the journal names.
+fn named_by(fact: &Happened) -> Vec<&str> {
+    match fact {
+        Happened::Acknowledged { by, .. }
+        | Happened::StatusChanged { by, .. }
+        | Happened::Noted { by, .. }
+        | Happened::WentStale { by }
+        | Happened::Resolved { by }
+        | Happened::Reopened { by }
+        | Happened::PostMortemApproved { by }
+        | Happened::Action { progress: Step::Approved { by, .. }, .. } => vec![by],
+        Happened::Investigated { found } => found.changes.iter().filter_map(|change| change.who.as_deref()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What is sent.

@@ -82,6 +82,35 @@ async fn no_personal_data_and_no_secret_reaches_the_model() {
 }
 
 #[tokio::test]
+async fn whoever_aws_says_made_a_change_is_not_named_to_the_model() {
+    let server = MockServer::start().await;
+    let mut world = World::new().await;
+    world.model_url = Some(server.uri());
+    // Not a user of the catalogue, and nobody who did anything with the incident.
+    let (who, deployed) = ("grace.hop@corp.example", world.now() - 3.minutes());
+    let history = world.history().await;
+    history.has_versions(&[("41", world.now() - 48.hours()), ("42", deployed)]);
+    history.was_published("ai-nutritionist-api", "42", who, deployed);
+    world.outside.reads("RequestCount", 1000.0);
+    world.outside.reads("ErrorCount", 10.0);
+    world.advance(1.minute());
+    world.outside.reads("ErrorCount", 150.0);
+    world.advance(10.minutes());
+    let id = world.breach("ErrorRate", 15.0).await;
+    let note = "Grace.Hop deployed it";
+    world.send(json!({ "command": "note", "incident_id": id, "by": "alice", "text": note })).await;
+    world.resolve(&id, "alice").await;
+    let _guard = answers(&server, says("{}")).await;
+    let document = written(&world, &id).await;
+    assert!(markdown(&document).contains("got version 42 by grace.hop"), "{}", markdown(&document));
+
+    let facts = sent(&server).await;
+    named(&facts, "ai-nutritionist-api got version 42 by somebody");
+    named(&facts, "somebody deployed it");
+    assert!(!facts.join("\n").to_lowercase().contains("grace"), "{facts:#?}");
+}
+
+#[tokio::test]
 async fn what_rests_on_a_fact_is_kept_apart_and_what_does_not_is_dropped() {
     let server = MockServer::start().await;
     let (world, id) = over(&server, "looked at it").await;
