@@ -1,8 +1,10 @@
 //! A draft in a model's words, from the facts alone.
 //!
 //! What it is given are numbered facts without personal data and secrets. What it answers is taken over sentence by
-//! sentence: one that names none of these facts, or has a figure, an address or a secret that none of its facts has, is dropped.
+//! sentence: one that names none of these facts, or has figures that no single one of its facts has, an address or a secret, is dropped.
 //! The rest is marked as a draft that nobody has checked; the findings and lessons of the rules stand beside it.
+
+mod figure;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use crate::alert::{bounded, fnv1a};
 use crate::catalogue::Catalogue;
 use crate::incident::{Entry, Fact as Happened, RECOVERY};
 use crate::redaction::redacted;
+use figure::figures;
 
 /// The most facts that a model is given.
 const MAX_FACTS: usize = 120;
@@ -27,7 +30,8 @@ You help to write the post-mortem of an incident. The user gives you numbered fa
 what they say; add no cause, no figure, no name and no advice that they do not hold. Write plain, short English sentences, blame nobody. \
 Answer with one JSON object and nothing else: {\"narrative\": [{\"text\": \"...\", \"facts\": [\"F1\"]}], \"lessons\": [{\"text\": \"...\", \
 \"facts\": [\"F2\", \"F3\"]}]}. Each text is one sentence, and `facts` names the facts that it rests on. At most 8 sentences of narrative, in \
-the order of time, and at most 5 lessons. Leave out what no fact supports.";
+the order of time, and at most 5 lessons. Write numbers in \
+digits, as a fact has them and with its unit, and take all numbers of a sentence from one fact. Leave out what no fact supports.";
 
 /// Something that a model is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,21 +164,20 @@ fn taken_over(sentence: &Value, facts: &[Fact]) -> Option<Statement> {
         .iter()
         .map(|name| facts.iter().find(|fact| Some(fact.id.as_str()) == name.as_str()))
         .collect::<Option<_>>()?;
-    let known: Vec<&str> = named.iter().flat_map(|fact| figures(&fact.text)).collect();
-    let has_own_figure = figures(&text).iter().any(|figure| !known.contains(figure));
+    let brought = figures(&text);
+    // From one fact: the figures of two facts, put together anew, say what neither does.
+    let has_them = |fact: &Fact| {
+        let known = figures(&fact.text);
+        brought.iter().all(|figure| known.iter().any(|known| figure.is_in(known)))
+    };
     // No fact has a link, an address or a secret: what has one was made up, or is what somebody planted in a fact.
-    if text.is_empty() || named.is_empty() || has_own_figure || redacted(&text, &[]) != text {
+    if text.is_empty() || !named.iter().any(|fact| has_them(fact)) || redacted(&text, &[]) != text {
         return None;
     }
     let mut sources: Vec<Source> = named.iter().flat_map(|fact| fact.sources.iter().cloned()).collect();
     sources.sort();
     sources.dedup();
     Some(Statement::known(&text, sources))
-}
-
-/// The runs of digits of a text.
-fn figures(text: &str) -> Vec<&str> {
-    text.split(|character: char| !character.is_ascii_digit()).filter(|figure| !figure.is_empty()).collect()
 }
 
 fn fingerprint(facts: &[Fact]) -> String {

@@ -44,6 +44,13 @@ fn what_names_no_fact_or_brings_its_own_figures_is_dropped() {
         (r#"{"text": "An index was dropped.", "facts": ["F1", "F9"]}"#, "one of two"),
         (r#"{"text": "It ended after 45 min.", "facts": ["F2"]}"#, "a figure of its own"),
         (r#"{"text": "It ended after 27 min.", "facts": ["F1"]}"#, "a figure of another fact"),
+        (r#"{"text": "It ended after 27 h.", "facts": ["F2"]}"#, "another unit"),
+        (r#"{"text": "It ended after 27.", "facts": ["F2"]}"#, "no unit"),
+        (r#"{"text": "ErrorRate was 4.26 % at 10:14.", "facts": ["F1"]}"#, "the same digits in another order"),
+        (r#"{"text": "ErrorRate was 264 %.", "facts": ["F1"]}"#, "the same digits without the point"),
+        (r#"{"text": "ErrorRate was 26.4 % for 27 min.", "facts": ["F1", "F2"]}"#, "figures of two facts put together"),
+        (r#"{"text": "It ended after forty-five minutes.", "facts": ["F2"]}"#, "a number in words"),
+        (r#"{"text": "Two people acknowledged it.", "facts": ["F3"]}"#, "a count in words"),
         (r#"{"text": "", "facts": ["F1"]}"#, "nothing said"),
         (r#"{"text": "See https://evil.example now.", "facts": ["F2"]}"#, "a link, which no fact has"),
         (r#"{"text": "Write to eve@evil.example.", "facts": ["F2"]}"#, "an address"),
@@ -54,6 +61,27 @@ fn what_names_no_fact_or_brings_its_own_figures_is_dropped() {
             format!(r#"{{"narrative": [{{"text": "It ended.", "facts": ["F2"]}}, {sentence}], "lessons": []}}"#);
         let draft = draft(&answer, &given(), "m", now()).unwrap();
         assert_eq!((texts(&draft.narrative), draft.dropped), (vec!["It ended.".to_owned()], 1), "{why}");
+    }
+}
+
+#[test]
+fn a_figure_of_its_fact_may_be_written_in_the_usual_ways() {
+    let fact = Fact {
+        text: "At 2026-11-23 14:10:07 UTC: it took 27 min, $1,434.41 and 26.4 % of 5XX; called once.".to_owned(),
+        ..fact(1, "")
+    };
+    for text in [
+        "At 14:10 it broke.",
+        "At 14:10:07 it broke.",
+        "It took 27 minutes.",
+        "It took 27min, and 26.4% failed.",
+        "26.4 percent were 5XX.",
+        "It cost $1,434.41.",
+        "People were called once.",
+    ] {
+        let answer = json!({ "narrative": [{ "text": text, "facts": ["F1"] }] }).to_string();
+        let draft = draft(&answer, std::slice::from_ref(&fact), "m", now()).unwrap();
+        assert_eq!(texts(&draft.narrative), [text]);
     }
 }
 
