@@ -7,8 +7,9 @@ use crate::incident::{Entry, Fact, RECOVERY, Status};
 use crate::investigation::{Investigation, Kind};
 use crate::message::{date_and_time, format_seconds};
 
-/// The most notes that are quoted, and the most alerts whose order is told.
+/// The most notes that are quoted, the most things that could not be looked at, and the most alerts whose order is told.
 const MAX_NOTES: usize = 8;
+const MAX_UNSEEN: usize = 6;
 const MAX_ALERTS: usize = 6;
 
 /// What is not known where nobody said it.
@@ -29,6 +30,7 @@ pub(super) fn statements(course: &Course<'_>) -> Vec<Statement> {
     statements.extend(changed(course));
     statements.extend(investigated(course));
     statements.extend(logged(course));
+    statements.extend(unseen(course));
     statements.extend(order_of_alerts(course));
     statements.extend(notes(course));
     statements
@@ -102,6 +104,18 @@ fn logged(course: &Course<'_>) -> Option<Statement> {
     let patterns: Vec<String> = found.patterns.iter().map(|pattern| bounded(&pattern.line(), 140)).collect();
     let text = format!("Of failures the logs said most: {}.", patterns.join("; "));
     (!patterns.is_empty()).then(|| Statement::known(text, [Source::Journal(entry.number)]))
+}
+
+/// What could not be looked at, and why: what is said above was found without it.
+fn unseen(course: &Course<'_>) -> Vec<Statement> {
+    let Some((entry, found)) = investigation(course) else { return Vec::new() };
+    let unseen = found.findings.iter().filter(|found| found.kind == Kind::Unavailable).take(MAX_UNSEEN);
+    unseen
+        .map(|unseen| {
+            let text = format!("When people were called, this could not be looked at: {}.", unseen.text);
+            Statement::known(text, [Source::Journal(entry.number)])
+        })
+        .collect()
 }
 
 /// What fired first is nearer to the cause than what followed.

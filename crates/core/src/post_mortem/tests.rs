@@ -7,7 +7,7 @@ use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, Origin as Alert
 use crate::catalogue::LogQuery;
 use crate::decide::{Action, Around, Command, CommandTarget, Event, Policy, decide};
 use crate::example_catalogue::catalogue;
-use crate::investigation::{Change, ChangeSource, Investigation};
+use crate::investigation::{Change, ChangeSource, Found, Investigation, Kind};
 use crate::metric::{Dimensions, Unit};
 
 /// An incident that lives through events, with time moved by hand, and the document of it.
@@ -829,6 +829,31 @@ fn where_nobody_could_be_asked_changes_are_not_known_and_somebody_is_to_see_to_i
     story.says(Action::Reopen, None).pass(1).says(Action::Resolve, Some("an index was dropped"));
     let document = story.document();
     assert!(!rules(&document).contains(&"root-cause") && rules(&document).contains(&"changes-unknown"));
+}
+
+#[test]
+fn what_an_investigation_could_not_look_at_stands_with_its_findings() {
+    let mut story = Story::new();
+    story.fires("errors", Severity::Sev1).pass(1);
+    let found = |kind, text: &str| Found { kind, text: text.to_owned(), at: None, certainty: None };
+    let findings = vec![
+        found(Kind::Moved, "ErrorRate left 0 % to 1 %"),
+        found(Kind::Unavailable, "CloudTrail is not available: it is refused"),
+        found(Kind::Unavailable, "patterns of the logs are not available: the query took too long"),
+    ];
+    story.happens(Event::Investigated(Investigation { findings, ..Investigation::default() }));
+    let document = story.pass(20).recovers("errors").pass(30).wakes().document();
+    let unseen: Vec<String> = says(&document, Section::RootCause)
+        .into_iter()
+        .filter(|text| text.contains("could not be looked at"))
+        .collect();
+    assert_eq!(
+        unseen,
+        [
+            "When people were called, this could not be looked at: CloudTrail is not available: it is refused.",
+            "When people were called, this could not be looked at: patterns of the logs are not available: the query took too long.",
+        ]
+    );
 }
 
 #[test]

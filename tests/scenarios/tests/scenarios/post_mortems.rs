@@ -3,7 +3,7 @@
 use monitoring_aws::post_mortem::WriteError;
 use monitoring_core::incident::IncidentId;
 use monitoring_core::post_mortem::{PostMortem, Section, Source, Statement};
-use scenarios::{Kind, ToSpan, World};
+use scenarios::{Kind, Remembers, ToSpan, World};
 use serde_json::{Value, json};
 
 async fn document(world: &World, id: &IncidentId) -> Option<PostMortem> {
@@ -110,6 +110,32 @@ async fn figures_that_cloudwatch_refuses_are_said_to_be_not_available_and_everyt
     assert_eq!(impact.matches(&format!("It takes data that was not available ({refusal}).")).count(), 3, "{impact}");
     assert!(impact.contains("Duration: 10 min"), "{impact}");
     assert!(document.timeline.iter().any(|line| line.text == "alice acknowledged"));
+}
+
+#[tokio::test]
+async fn what_cloudtrail_and_the_logs_refuse_stands_with_what_was_found_without_them() {
+    let world = World::new().await;
+    let history = world.history().await;
+    history.remembers("LookupEvents", Remembers::Denied);
+    history.remembers("StartQuery", Remembers::Denied);
+    history.has_versions(&[("41", world.now() - 48.hours())]);
+    world.outside.reads("RequestCount", 1000.0);
+    world.outside.reads("ErrorCount", 10.0);
+    world.advance(1.minute());
+    world.outside.reads("ErrorCount", 150.0);
+    world.advance(10.minutes());
+    let id = world.breach("ErrorRate", 15.0).await;
+    world.resolve(&id, "alice").await;
+    world.run_functions().await;
+    let document = document(&world, &id).await.unwrap();
+    let causes = says(&document, Section::RootCause);
+    for refused in [
+        "CloudTrail is not available: the role may not call cloudtrail:LookupEvents (AccessDeniedException).",
+        "patterns of the logs are not available: the role may not call logs:StartQuery (AccessDeniedException).",
+    ] {
+        assert!(causes.contains(&format!("this could not be looked at: {refused}")), "{causes}");
+    }
+    assert!(causes.contains("Lambda knew of no deployment or change of configuration"), "{causes}");
 }
 
 #[tokio::test]
