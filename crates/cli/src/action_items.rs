@@ -68,6 +68,7 @@ enum Command {
         /// `INC-20261123-0f3a9c1d/root-cause`, or a beginning of it that only one has
         id: String,
         /// `2026-12-24`
+        #[arg(value_parser = day)]
         day: Date,
         #[command(flatten)]
         with: WithArgs,
@@ -139,6 +140,10 @@ struct ByArgs {
     by: String,
     #[command(flatten)]
     door: DoorArgs,
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    text.parse().map_err(|_| "a day is written as year, month and day, such as 2026-12-24".to_owned())
 }
 
 /// Runs the command.

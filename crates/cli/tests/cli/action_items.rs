@@ -107,7 +107,7 @@ fn what_cannot_be_done_says_why() {
         (&["action-items", "done", &root, " "], 1, "say why"),
         (&["action-items", "drop", &root], 2, "<WHY>"),
         (&["action-items", "reassign", &root, "eve"], 1, "there is no user or team \"eve\""),
-        (&["action-items", "due", &root, "soon"], 2, "'soon' for '<DAY>'"),
+        (&["action-items", "due", &root, "soon"], 2, "a day is written as year, month and day, such as 2026-12-24"),
         (&["action-items", "show", "INC-9"], 1, "there is no action item INC-9; see `monitorctl action-items list`"),
         (&["action-items", "start", &id], 1, "give more of it"),
         (&["action-items", "list", "--data", "gone"], 2, "there is no run in gone"),
