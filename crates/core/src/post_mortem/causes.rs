@@ -136,7 +136,10 @@ fn order_of_alerts(course: &Course<'_>) -> Option<Statement> {
     }
     let followed: Vec<String> = later
         .iter()
-        .map(|(_, title, at, _)| format!("{title} ({} later)", format_seconds(seconds_between(since, *at))))
+        .map(|(_, title, at, _)| match seconds_between(since, *at) {
+            0 => format!("{title} (at the same time)"),
+            seconds => format!("{title} ({} later)", format_seconds(seconds)),
+        })
         .collect();
     let sources = [number].into_iter().chain(later.iter().map(|(.., number)| *number)).map(Source::Journal);
     Some(Statement::known(format!("{first} fired first; then {}.", followed.join(", ")), sources))

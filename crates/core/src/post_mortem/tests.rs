@@ -202,6 +202,23 @@ fn a_whole_document() {
 }
 
 #[test]
+fn what_would_be_said_twice_is_said_once() {
+    let mut story = Story::new();
+    story
+        .fires("errors", Severity::Sev1)
+        .fires("latency", Severity::Sev2)
+        .pass(9)
+        .recovers("latency")
+        .recovers("errors");
+    let recovered =
+        story.entries.iter_mut().filter(|entry| matches!(entry.fact, crate::incident::Fact::AlertRecovered { .. }));
+    recovered.for_each(|entry| entry.reason = "measured OK".to_owned());
+    finds(&story, Section::RootCause, "errors is high fired first; then latency is high (at the same time).", None);
+    let timeline = story.document().timeline;
+    assert!(timeline.iter().any(|line| line.text == "latency was measured OK."), "{timeline:?}");
+}
+
+#[test]
 fn an_open_incident_has_none() {
     let mut story = Story::new();
     story.fires("errors", Severity::Sev1);

@@ -74,7 +74,9 @@ fn of_entry(entry: &Entry) -> Option<(Timestamp, Origin, String)> {
             Some((member.at.min(entry.at), Origin::Alert, format!("{}{value} ({reason}).", member.title)))
         }
         Fact::AlertRecovered { key, measured_at } => {
-            Some(((*measured_at).min(entry.at), Origin::Alert, format!("{key} was measured OK ({reason}).")))
+            // The reason of a rule without datapoints says the same.
+            let why = if reason == "measured OK" { String::new() } else { format!(" ({reason})") };
+            Some(((*measured_at).min(entry.at), Origin::Alert, format!("{key} was measured OK{why}.")))
         }
         Fact::SeverityRaised { to, .. } => suite(format!("Raised to {to}: {reason}.")),
         Fact::Paged { level, channels, .. } if channels.is_empty() => {
