@@ -135,6 +135,11 @@ impl Aws {
         self
     }
 
+    /// The region that it reads.
+    pub fn region(&self) -> Option<String> {
+        self.config.region().map(ToString::to_string)
+    }
+
     fn cloudtrail(&self) -> &aws_sdk_cloudtrail::Client {
         self.cloudtrail.get_or_init(|| {
             let config = aws_sdk_cloudtrail::config::Builder::from(&self.config)

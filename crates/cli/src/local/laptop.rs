@@ -38,6 +38,16 @@ pub enum Telemetry {
     CloudWatch(Box<Aws>),
 }
 
+impl Telemetry {
+    /// Where the application runs; `None` where it runs nowhere.
+    pub(super) fn region(&self) -> Option<String> {
+        match self {
+            Self::Replay(_) | Self::Simulation(_) => None,
+            Self::CloudWatch(aws) => aws.region(),
+        }
+    }
+}
+
 /// The outside of a laptop. Clones share one bus.
 #[derive(Clone, Debug)]
 pub struct Laptop {

@@ -81,13 +81,15 @@ impl Suite {
         let channels = Channels::new(Http::new(Timeouts::default()), Secrets::new(settings, None), endpoints);
         let config = stand_in_config(&Http::new(Timeouts::default()), &targets.endpoint());
         let actor = Actor::new(config, catalogue.clone(), environment.clone());
+        let region = telemetry.region();
         let laptop = Laptop::new(telemetry, story.clone(), actor, targets);
         let cycle = SignedDuration::from_secs(i64::from(catalogue.cycle_seconds));
         let monitor = Monitor::new(store.clone(), laptop.clone(), catalogue.clone(), Engines::All, environment.clone());
         let writer =
             Writer::new(store.clone(), laptop.clone(), catalogue.clone(), environment.clone()).with_model(model);
         let reminder = Reminder::new(store.clone(), channels.clone(), laptop.clone(), catalogue.clone());
-        let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue.clone(), environment.clone());
+        let responder = Responder::new(store.clone(), channels, laptop.clone(), catalogue.clone(), environment.clone())
+            .with_region(region);
         let next_tick = Some(Timestamp::MIN);
         Ok(Self {
             store,
