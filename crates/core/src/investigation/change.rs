@@ -94,11 +94,14 @@ impl Change {
     }
 }
 
-/// The latest change shortly before an incident began.
+/// The latest change shortly before an incident began; of several at once one of which it is known who made it.
 pub(super) fn suspect(changes: &[Change], began: Timestamp) -> Option<&Change> {
     let earliest = began.saturating_sub(SHORTLY).unwrap_or(Timestamp::MIN);
     let latest = began.saturating_add(MINUTE).unwrap_or(Timestamp::MAX);
-    changes.iter().filter(|change| (earliest..latest).contains(&change.at)).max_by_key(|change| change.at)
+    changes
+        .iter()
+        .filter(|change| (earliest..latest).contains(&change.at))
+        .max_by_key(|change| (change.at, change.who.is_some()))
 }
 
 /// The changes since `from`, in the order of time, at most [`MAX_CHANGES`]: the latest before it began, then what followed.
@@ -178,7 +181,7 @@ fn of_version(function: &str, version: &Version, of: &Function, found: &[Found])
         }
         let serving = of.aliases.iter().filter(|(_, serves)| *serves == version.name);
         let serving: Vec<&str> = serving.map(|(alias, _)| alias.as_str()).collect();
-        let serving = if serving.is_empty() { String::new() } else { format!(", served by {}", serving.join(", ")) };
+        let serving = if serving.is_empty() { String::new() } else { format!(" (served by {})", serving.join(", ")) };
         format!("{function} got version {}{serving}", version.name)
     };
     let change = Change { at: version.at, what, who: None, source: ChangeSource::Lambda };

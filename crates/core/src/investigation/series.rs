@@ -88,7 +88,13 @@ fn rules(catalogue: &Catalogue) -> Vec<&Rule> {
             metric.period_seconds <= LONGEST_PERIOD && !matches!(metric.source, Source::Cost { .. })
         })
     };
-    catalogue.rules.values().filter(is_prompt).collect()
+    catalogue.rules.values().filter(is_prompt).filter(|rule| !is_burn_rate(catalogue, rule)).collect()
+}
+
+/// How fast an error budget is spent follows from other metrics, over hours: it says nothing of its own.
+fn is_burn_rate(catalogue: &Catalogue, rule: &Rule) -> bool {
+    let of = |slo: &String| rule.name.strip_prefix(slo.as_str()).is_some_and(|rest| rest.starts_with("-burn-"));
+    catalogue.slos.keys().any(of)
 }
 
 /// When what is looked at begins to differ from what is usual, at the earliest.

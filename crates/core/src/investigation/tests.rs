@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::catalogue::{Catalogue, LogQuery};
+use crate::catalogue::{Catalogue, Counts, LogQuery, Slo};
 use crate::example_catalogue::catalogue;
 use crate::metric::{Sample, Series};
 
@@ -189,7 +189,7 @@ fn a_version_from_shortly_before_is_named_first_with_who_made_it() {
 #[test]
 fn what_lambda_alone_knows_has_no_name_of_a_person() {
     let lambda = [("$LATEST", "2026-11-23T11:51:00Z"), ("42", "2026-11-23T11:51:01Z"), ("41", "2026-11-20T09:00:00Z")];
-    assert_eq!(changes(gathered(&lambda, Vec::new())), ["api got version 42, served by live (Lambda)"]);
+    assert_eq!(changes(gathered(&lambda, Vec::new())), ["api got version 42 (served by live) (Lambda)"]);
     assert_eq!(
         changes(gathered(&[("$LATEST", "2026-11-23T11:40:00Z")], Vec::new())),
         ["api got new code or another configuration (Lambda)"]
@@ -388,4 +388,32 @@ fn functions_and_log_groups_are_those_that_the_alerts_and_the_catalogue_name() {
     // Asked for long after, it reads no more than six hours and what precedes them.
     let late = super::wanted(&catalogue, &question, at("2026-11-30T12:00:00Z"));
     assert_eq!(late.logs_from, at("2026-11-30T05:45:00Z"));
+}
+
+#[test]
+fn how_fast_a_budget_is_spent_is_no_cause() {
+    let mut catalogue = catalogue();
+    let mut metric = catalogue.metrics["ErrorRate"].clone();
+    metric.name = "ApiBurnFast".to_owned();
+    let mut rule = catalogue.rules["error-rate"].clone();
+    (rule.name, rule.metric) = ("api-burn-fast".to_owned(), metric.name.clone());
+    catalogue.rules.insert(rule.name.clone(), rule);
+    let reads = |catalogue: &Catalogue| {
+        let needs = needs(catalogue, &question(), at("2026-11-23T12:00:00Z"));
+        needs.iter().any(|need| need.metric.name == "ApiBurnFast")
+    };
+    metric.source = catalogue.metrics["Revenue"].source.clone();
+    catalogue.metrics.insert(metric.name.clone(), metric);
+    assert!(reads(&catalogue), "without an objective it is a rule like any other");
+    let slo = Slo {
+        name: "api".to_owned(),
+        description: "Most requests succeed.".to_owned(),
+        objective: 99.9,
+        period_seconds: 2_592_000,
+        total: "RequestCount".to_owned(),
+        counted: "ErrorCount".to_owned(),
+        counts: Counts::Bad,
+    };
+    catalogue.slos.insert("api".to_owned(), slo);
+    assert!(!reads(&catalogue));
 }

@@ -92,9 +92,12 @@ fn told(course: &Course<'_>) -> Vec<Statement> {
 /// What the suite itself found when people were called. It ranks, and nobody has confirmed it: so it is no root cause.
 fn investigated(course: &Course<'_>) -> Option<Statement> {
     let (entry, found) = investigation(course)?;
-    let causes = found.findings.iter().filter(|found| found.kind == Kind::Cause);
-    let causes: String = causes.map(|cause| format!(" {}.", bounded(&cause.line(), 300))).collect();
-    let text = format!("When people were called, the suite found: {}.{causes}", found.headline);
+    let mut causes = found.findings.iter().filter(|found| found.kind == Kind::Cause);
+    // The headline names the first: what is left of it is why.
+    let why = causes.next().and_then(|first| first.text.split_once(": ")).map(|(_, why)| format!("; {why}"));
+    let others: String = causes.map(|cause| format!(" {}.", bounded(&cause.line(), 300))).collect();
+    let why = bounded(&why.unwrap_or_default(), 300);
+    let text = format!("When people were called, the suite found: {}{why}.{others}", found.headline);
     Some(Statement::known(text, [Source::Journal(entry.number)]))
 }
 

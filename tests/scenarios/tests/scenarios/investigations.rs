@@ -179,7 +179,7 @@ async fn who_throttles_or_never_answers_delays_no_page_and_costs_the_rest_nothin
     let id = world.breach("ErrorRate", 15.0).await;
     assert_eq!(world.pages(), ["0:11 pagerduty SEV1", "0:11 slack SEV1"]);
     let lines = lines(&world, &id).await;
-    let changed = "changed: ai-nutritionist-api got version 42, served by live (Lambda)".to_owned();
+    let changed = "changed: ai-nutritionist-api got version 42 (served by live) (Lambda)".to_owned();
     assert!(lines.contains(&changed), "{lines:?}");
     let throttled = "not known: CloudTrail is not available: cloudtrail:LookupEvents is throttled (ThrottlingException); ask for less, or for a higher quota";
     assert!(lines.contains(&throttled.to_owned()), "{lines:?}");

@@ -42,11 +42,11 @@ async fn a_sev1_that_ends_has_a_document_and_its_reviewers_are_told() {
     assert!(says(&document, Section::WentWell).contains("All 2 pages were accepted at their first attempt."));
     assert!(says(&document, Section::WentWrong).contains("It was resolved by hand while this still fired: ErrorRate"));
     let rules: Vec<&str> = document.items.iter().map(|item| item.rule.as_str()).collect();
-    assert_eq!(rules, ["root-cause", "unmeasured-end", "impact-unknown", "onset-unknown"]);
+    assert_eq!(rules, ["root-cause", "unmeasured-end", "impact-unknown", "onset-unknown", "changes-unknown"]);
 
     assert_eq!(world.messages(Kind::PostMortem), ["0:10 slack SEV1"]);
     let told = &world.slack.accepted(Kind::PostMortem)[0].text;
-    assert!(told.contains("To be reviewed by Platform Engineering: a draft is written, with 4 action items"), "{told}");
+    assert!(told.contains("To be reviewed by Platform Engineering: a draft is written, with 5 action items"), "{told}");
     assert!(told.contains(&format!("monitorctl post-mortems show {id}")), "{told}");
     let (listed, _) = world.store().post_mortems().await.unwrap();
     assert_eq!(listed.len(), 1);
