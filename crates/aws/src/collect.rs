@@ -50,7 +50,7 @@ pub struct Pace {
     pub poll: Duration,
     /// The longest wait for the result of a Logs Insights query.
     pub poll_at_most: Duration,
-    /// The wait between two calls of CloudTrail's `LookupEvents`, which allows two a second for the whole account and region.
+    /// The wait between two calls of `CloudTrail`'s `LookupEvents`, which allows two a second for the whole account and region.
     /// Source: <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
     pub between_lookups: Duration,
     /// After this time, what has not been read is given up.

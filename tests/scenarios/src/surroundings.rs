@@ -43,7 +43,7 @@ pub struct Surroundings {
     crash: Crash,
     /// The actions function; it is started anew for each invocation, and remembers nothing anyway.
     actor: Option<Arc<(Actor, Arc<Targets>)>>,
-    /// What Lambda, CloudTrail and the logs remember, where a story has them.
+    /// What Lambda, `CloudTrail` and the logs remember, where a story has them.
     remembered: Arc<Mutex<Option<Arc<Aws>>>>,
     inner: Arc<Mutex<Inner>>,
 }

@@ -1,4 +1,4 @@
-//! What was deployed and changed lately: the versions and aliases of Lambda functions, and the calls that CloudTrail recorded.
+//! What was deployed and changed lately: the versions and aliases of Lambda functions, and the calls that `CloudTrail` recorded.
 
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use aws_smithy_types::DateTime;

@@ -149,7 +149,7 @@ impl Simulation {
         Ok(answer)
     }
 
-    /// What Lambda and CloudTrail would say of [`Simulation::versions`]: who made the latest is a name like any other. Nothing is logged.
+    /// What Lambda and `CloudTrail` would say of [`Simulation::versions`]: who made the latest is a name like any other. Nothing is logged.
     pub fn evidence(&self, wanted: &Wanted) -> Gathered {
         let made: Vec<(u32, Timestamp)> = self.versions().into_iter().filter(|(_, at)| *at <= wanted.until).collect();
         let serves = made.last().map_or(String::new(), |(number, _)| number.to_string());

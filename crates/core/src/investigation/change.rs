@@ -1,4 +1,4 @@
-//! What was deployed and changed around the beginning of an incident, from what Lambda and CloudTrail say.
+//! What was deployed and changed around the beginning of an incident, from what Lambda and `CloudTrail` say.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -162,7 +162,7 @@ fn merge(found: &mut Vec<Found>) {
 
 const NEW_CODE: &str = "got new code";
 
-/// What Lambda says of a version, unless CloudTrail said it with who it was.
+/// What Lambda says of a version, unless `CloudTrail` said it with who it was.
 fn of_version(function: &str, version: &Version, of: &Function, found: &[Found]) -> Option<Found> {
     let same = |found: &&Found| found.function.as_deref() == Some(function);
     let what = if version.name == LATEST {

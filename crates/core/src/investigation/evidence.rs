@@ -52,7 +52,7 @@ pub struct Wanted {
 pub struct Gathered {
     /// What each function has, or why that is not known; none where there is no Lambda to ask.
     pub functions: Vec<(String, Result<Function, String>)>,
-    /// What CloudTrail recorded, or why that is not known; `None` where there is none to ask.
+    /// What `CloudTrail` recorded, or why that is not known; `None` where there is none to ask.
     pub calls: Option<Result<Calls, String>>,
     /// What the logs have in common, or why that is not known; `None` where none were searched.
     pub patterns: Option<Result<Vec<Pattern>, String>>,
@@ -76,7 +76,7 @@ pub struct Version {
     pub at: Timestamp,
 }
 
-/// What CloudTrail recorded.
+/// What `CloudTrail` recorded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calls {
     /// The calls that change something, newest first.
@@ -85,12 +85,12 @@ pub struct Calls {
     pub only_since: Option<Timestamp>,
 }
 
-/// A call that CloudTrail recorded.
+/// A call that `CloudTrail` recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// When.
     pub at: Timestamp,
-    /// Who, as CloudTrail has it: a user, or the name of a role's session.
+    /// Who, as `CloudTrail` has it: a user, or the name of a role's session.
     pub who: Option<String>,
     /// The record as it stands, which is read as far as it can be.
     pub record: serde_json::Value,

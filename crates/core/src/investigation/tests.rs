@@ -127,7 +127,7 @@ fn however_much_is_said_it_fits_into_an_entry() {
     assert_eq!(found.findings[0].certainty, None, "7 is no probability");
 }
 
-/// A record of CloudTrail, as far as it is read.
+/// A record of `CloudTrail`, as far as it is read.
 fn call(time: &str, who: &str, name: &str, parameters: &Value, response: &Value) -> Call {
     let record = json!({
         "eventSource": "lambda.amazonaws.com",
@@ -147,7 +147,7 @@ fn version(name: &str, time: &str) -> Version {
     Version { name: name.to_owned(), at: at(time) }
 }
 
-/// Lambda has these versions of `api`, of which `live` serves 42, and CloudTrail these calls.
+/// Lambda has these versions of `api`, of which `live` serves 42, and `CloudTrail` these calls.
 fn gathered(versions: &[(&str, &str)], calls: Vec<Call>) -> Gathered {
     let versions = versions.iter().map(|(name, time)| version(name, time)).collect();
     let function = Function { versions, aliases: vec![("live".to_owned(), "42".to_owned())] };
