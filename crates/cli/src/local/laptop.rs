@@ -197,15 +197,20 @@ impl Batch {
     }
 }
 
+impl Laptop {
+    /// What actions have done for the simulated application.
+    fn relief(&self) -> Relief {
+        let acted = |target: &str| self.inner.targets.acted_at(target).unwrap_or_default();
+        Relief { api_rolled_back: acted(API), model_rested: acted(MODEL), table_scaled: acted(TABLE) }
+    }
+}
+
 impl Outside for Laptop {
     async fn series(&self, requests: &[SeriesRequest], now: Timestamp) -> Vec<SeriesAnswer> {
         match &self.inner.telemetry {
             Telemetry::Replay(replay) => requests.iter().map(|request| replay.series(request)).collect(),
             Telemetry::Simulation(simulation) => {
-                let acted = |target: &str| self.inner.targets.acted_at(target).unwrap_or_default();
-                let relief =
-                    Relief { api_rolled_back: acted(API), model_rested: acted(MODEL), table_scaled: acted(TABLE) };
-                let simulation = simulation.with_relief(relief);
+                let simulation = simulation.with_relief(self.relief());
                 let mut memory = self.inner.simulated.lock().unwrap_or_else(PoisonError::into_inner);
                 requests.iter().map(|request| memory.series(simulation, request)).collect()
             }
@@ -217,7 +222,7 @@ impl Outside for Laptop {
         match &self.inner.telemetry {
             // Files hold metrics, and nothing of who deployed what.
             Telemetry::Replay(_) => Gathered::default(),
-            Telemetry::Simulation(simulation) => simulation.evidence(wanted),
+            Telemetry::Simulation(simulation) => simulation.with_relief(self.relief()).evidence(wanted),
             Telemetry::CloudWatch(aws) => aws.evidence(wanted).await,
         }
     }

@@ -152,7 +152,8 @@ impl Simulation {
     /// What Lambda and `CloudTrail` would say of [`Simulation::versions`]: who made the latest is a name like any other. Nothing is logged.
     pub fn evidence(&self, wanted: &Wanted) -> Gathered {
         let made: Vec<(u32, Timestamp)> = self.versions().into_iter().filter(|(_, at)| *at <= wanted.until).collect();
-        let serves = made.last().map_or(String::new(), |(number, _)| number.to_string());
+        let mut newest_first = made.iter().rev().map(|(number, _)| number.to_string());
+        let serves = newest_first.nth(usize::from(self.relief.api_rolled_back.is_some())).unwrap_or_default();
         let functions = wanted.functions.iter().map(|name| {
             if name != API {
                 return (name.clone(), Ok(Function::default()));

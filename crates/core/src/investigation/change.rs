@@ -29,12 +29,25 @@ const SAME: SignedDuration = SignedDuration::from_secs(60);
 /// What Lambda calls the version that can still be changed.
 const LATEST: &str = "$LATEST";
 
-/// Calls that deploy something, whatever it is.
-const DEPLOYMENTS: [(&str, &str); 4] = [
-    ("cloudformation", "UpdateStack"),
-    ("cloudformation", "CreateStack"),
-    ("cloudformation", "ExecuteChangeSet"),
-    ("codedeploy", "CreateDeployment"),
+/// What changes how something works: the service, and what the names of its calls begin with. Whatever else is written all day (a
+/// log stream for each new process of a function) says nothing of why something fails.
+const CHANGES: [(&str, &[&str]); 7] = [
+    ("lambda", &["Create", "Update", "Publish", "Put", "Delete"]),
+    ("dynamodb", &["CreateTable", "UpdateTable", "DeleteTable", "RestoreTable", "UpdateTimeToLive"]),
+    ("ssm", &["PutParameter", "DeleteParameter"]),
+    ("application-autoscaling", &["Register", "Deregister", "Put", "Delete"]),
+    ("sqs", &["SetQueueAttributes", "DeleteQueue"]),
+    ("events", &["PutRule", "EnableRule", "DisableRule", "DeleteRule"]),
+    ("apigateway", &["Update", "Put", "Delete"]),
+];
+
+/// What deploys something, whatever it is, and the parameter that names it.
+const DEPLOYMENTS: [(&str, &str, &str); 5] = [
+    ("cloudformation", "CreateStack", "stackName"),
+    ("cloudformation", "UpdateStack", "stackName"),
+    ("cloudformation", "ExecuteChangeSet", "stackName"),
+    ("codedeploy", "CreateDeployment", "deploymentGroupName"),
+    ("apigateway", "CreateDeployment", "restApiId"),
 ];
 
 /// Something that was deployed or changed.
@@ -205,6 +218,9 @@ impl Known<'_> {
         let service = text("/eventSource")?.split('.').next()?;
         // Lambda's names end in the version of its interface: `UpdateFunctionCode20150331v2`.
         let name = text("/eventName")?.split(|character: char| character.is_ascii_digit()).next()?;
+        if !is_change(service, name) {
+            return None;
+        }
         let (what, function, version) = if service == "lambda" {
             let function = function_name(text("/requestParameters/functionName")?)?;
             if !self.names.contains(function) {
@@ -224,20 +240,26 @@ impl Known<'_> {
     /// deployment.
     fn subject<'r>(&self, service: &str, name: &str, record: &'r Value) -> Option<&'r str> {
         let parameters = record.get("requestParameters")?.as_object()?;
-        let texts = || parameters.values().filter_map(Value::as_str);
         let last = |text: &'r str| text.rsplit(['/', ':']).next().unwrap_or(text);
-        if let Some(named) = texts().map(last).find(|text| self.names.contains(text)) {
-            return Some(named);
+        let deploys = DEPLOYMENTS.iter().find(|(of, call, _)| (*of, *call) == (service, name));
+        if let Some((_, _, parameter)) = deploys {
+            return parameters.get(*parameter)?.as_str().map(last);
         }
-        let is_own =
-            |text: &&str| text.strip_prefix('/').is_some_and(|path| path.split('/').next() == Some(self.service));
+        let mut texts = parameters.values().filter_map(Value::as_str);
         if service == "ssm" {
-            return texts().find(is_own);
+            let is_own =
+                |text: &&str| text.strip_prefix('/').and_then(|path| path.split('/').next()) == Some(self.service);
+            return texts.find(is_own);
         }
-        let deployed = ["stackName", "deploymentGroupName", "applicationName"];
-        let deployed = || deployed.iter().find_map(|name| parameters.get(*name)?.as_str());
-        DEPLOYMENTS.contains(&(service, name)).then(deployed)?.map(last)
+        texts.map(last).find(|text| self.names.contains(text))
     }
+}
+
+/// Whether a call changes how something works.
+fn is_change(service: &str, name: &str) -> bool {
+    let deploys = DEPLOYMENTS.iter().any(|(of, call, _)| (*of, *call) == (service, name));
+    let begins = |of: &str, verbs: &[&str]| of == service && verbs.iter().any(|verb| name.starts_with(verb));
+    deploys || CHANGES.iter().any(|(of, verbs)| begins(of, verbs))
 }
 
 /// `name` of `name`, `name:alias`, `123456789012:function:name` and an ARN.

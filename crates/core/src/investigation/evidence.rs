@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Question;
 use crate::alert::bounded;
 use crate::catalogue::{Catalogue, Source};
+use crate::redaction::redacted;
 
 /// How long before the beginning of an incident deployments and changes are looked for.
 const BEFORE: SignedDuration = SignedDuration::from_hours(3);
@@ -166,12 +167,15 @@ pub(super) fn resources(catalogue: &Catalogue) -> BTreeSet<&str> {
 const MAX_PATTERNS: usize = 3;
 const MAX_PATTERN: usize = 240;
 
-/// The commonest, as many as are told.
+/// The commonest, as many as are told, without what must not leave a log: what is the same in all lines may be a token or a person's
+/// address. One line that is like no other is no pattern, and would be told as it stands.
 pub(super) fn commonest(mut patterns: Vec<Pattern>) -> Vec<Pattern> {
+    patterns.retain(|pattern| pattern.count > 1);
     patterns.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.text.cmp(&b.text)));
     patterns.truncate(MAX_PATTERNS);
     for pattern in &mut patterns {
-        pattern.text = bounded(pattern.text.trim(), MAX_PATTERN);
+        // Cut first, lest a page of log be searched; a word that is cut hides what it was.
+        pattern.text = bounded(&redacted(&bounded(pattern.text.trim(), 2 * MAX_PATTERN), &[]), MAX_PATTERN);
     }
     patterns
 }

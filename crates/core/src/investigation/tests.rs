@@ -282,6 +282,35 @@ fn calls_are_told_in_words() {
             ),
             None,
         ),
+        // What writes all day and names what the catalogue names.
+        (
+            of_service(
+                "2026-11-23T11:50:00Z",
+                "logs.amazonaws.com",
+                "CreateLogStream",
+                &json!({ "logGroupName": "/aws/lambda/api" }),
+            ),
+            None,
+        ),
+        (call("2026-11-23T11:50:00Z", "a", "TagResource20170331v2", &function("api"), &nothing), None),
+        (
+            of_service(
+                "2026-11-23T11:50:00Z",
+                "application-autoscaling.amazonaws.com",
+                "PutScalingPolicy",
+                &json!({ "resourceId": "function/api", "serviceNamespace": "lambda" }),
+            ),
+            Some("api: PutScalingPolicy (application-autoscaling)"),
+        ),
+        (
+            of_service(
+                "2026-11-23T11:50:00Z",
+                "apigateway.amazonaws.com",
+                "CreateDeployment",
+                &json!({ "restApiId": "a1b2", "stageName": "prod" }),
+            ),
+            Some("a1b2: CreateDeployment (apigateway)"),
+        ),
         // Too early, and what has nothing of a record.
         (
             call("2026-11-23T07:00:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" })),
@@ -358,13 +387,25 @@ fn what_is_refused_is_said_and_the_rest_goes_on() {
 #[test]
 fn the_commonest_patterns_are_told_with_how_many_lines_they_have() {
     let pattern = |text: &str, count| Pattern { text: text.to_owned(), count };
-    let patterns =
-        vec![pattern("b", 1), pattern("Task timed out after <*> seconds", 312), pattern("c", 7), pattern("a", 1)];
+    let patterns = vec![
+        pattern("b", 2),
+        pattern("Task timed out after <*> seconds", 312),
+        pattern("no access for ana.torres@example.com with token 0123456789abcdef", 7),
+        pattern("a single line as it stands", 1),
+        pattern("a", 2),
+    ];
     let found =
         with_evidence(&catalogue(), &FAILING, None, Gathered { patterns: Some(Ok(patterns)), ..Gathered::default() });
     let lines: Vec<String> =
         found.lines().into_iter().map(|(_, line)| line).filter(|line| line.starts_with("log: ")).collect();
-    assert_eq!(lines, ["log: 312 lines: Task timed out after <*> seconds", "log: 7 lines: c", "log: 1 line: a"]);
+    assert_eq!(
+        lines,
+        [
+            "log: 312 lines: Task timed out after <*> seconds",
+            "log: 7 lines: no access for [e-mail] with token [secret]",
+            "log: 2 lines: a",
+        ]
+    );
 }
 
 #[test]
