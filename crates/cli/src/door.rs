@@ -24,8 +24,7 @@ use crate::local::laptop::Telemetry;
 use crate::local::replay::Replay;
 use crate::local::story::{Form, Story};
 use crate::local::suite::{Notify, Parts, Suite};
-use crate::local::targets::Targets;
-use crate::local::{DEFAULT_DATA, DEFAULT_ENVIRONMENT, simulation};
+use crate::local::{DEFAULT_DATA, DEFAULT_ENVIRONMENT, simulation, stand_in};
 
 /// How long another process may take to end before its folder counts as in use without serving.
 const CONNECT: Duration = Duration::from_millis(500);
@@ -287,7 +286,7 @@ impl Local {
             environment: environment.to_owned(),
             dynamodb: Engine::client(&endpoint, &Http::new(Timeouts::default())),
             telemetry,
-            targets: Targets::start(Some(&data::targets(&args.data))).await?,
+            targets: stand_in(&data::targets(&args.data)).await?,
             notify: if args.terminal { Notify::Terminal } else { Notify::Configured },
             story,
         };

@@ -162,10 +162,7 @@ pub async fn run(mut args: LocalArgs, json: bool) -> Result<u8, Exit> {
         listener.announce(&story);
     }
     let dynamodb = Engine::client(&engine.endpoint(), &Http::new(Timeouts::default()));
-    let targets = Targets::start(Some(&data.targets())).await?;
-    if let Telemetry::Simulation(simulation) = &telemetry {
-        targets.deploy("ai-nutritionist-api", simulation.versions())?;
-    }
+    let targets = stand_in(&data.targets()).await?;
     if args.source.aws_profile.is_some() {
         // Real series say nothing about the stand-in.
         catalogue.actions.dry_run = true;
@@ -295,6 +292,13 @@ fn catalogue_of(args: &LocalArgs) -> Result<Catalogue, Exit> {
 /// The simulated application.
 pub fn simulation() -> anyhow::Result<Simulation> {
     Ok(Simulation::new(simulation_span()?.0, SIMULATION_SEED))
+}
+
+/// What stands in for AWS in a folder, with the API as the simulated application deploys it.
+pub(crate) async fn stand_in(file: &Path) -> anyhow::Result<Targets> {
+    let targets = Targets::start(Some(file)).await?;
+    targets.deploy("ai-nutritionist-api", simulation()?.versions())?;
+    Ok(targets)
 }
 
 /// The time that is simulated.

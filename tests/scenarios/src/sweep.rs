@@ -365,7 +365,12 @@ async fn sent_pages(world: &World, incident: &Incident) -> Vec<(Page, u32, bool)
     for item in world.journal(&incident.id).await {
         let monitoring_aws::store::JournalItem::Effect { effect, state, attempts, .. } = &item else { continue };
         let Some((channel, notice)) = effect.notice() else { continue };
-        let NoticeKind::Page { level, round, .. } = notice.kind else { continue };
+        let (level, round) = match notice.kind {
+            NoticeKind::Page { level, round, .. } => (level, round),
+            // A team that no level calls.
+            NoticeKind::Team { .. } => (0, 0),
+            _ => continue,
+        };
         let page = (incident.group.to_string(), channel.to_owned(), level, round, notice.severity.to_string());
         pages.push((page, *attempts, state == "done"));
     }

@@ -736,7 +736,7 @@ async fn a_team_is_told_by_its_own_channel_and_nothing_is_called() {
 
 #[tokio::test]
 async fn wherever_it_dies_the_team_is_told() {
-    const STEPS: &[Step] = &[THROTTLED, At(5), Tick, Recovers("lambda-throttles"), At(9), Tick];
+    const STEPS: &[Step] = &[THROTTLED, At(5), Tick, Recovers("lambda-throttles"), At(9), Tick, At(14), Tick];
     let options = || {
         let mut options = acts(ActionKind::AlertTeam { team: "database".to_owned() });
         options.catalogue.teams.get_mut("database").unwrap().channels = vec!["pagerduty".to_owned()];

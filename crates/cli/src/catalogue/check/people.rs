@@ -247,6 +247,7 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
         .chain(levels().filter_map(|level| level.channels.as_ref()).flatten())
         .chain(document.channels.values().filter_map(|channel| channel.fallback.as_ref()))
         .chain(document.users.values().flat_map(|user| &user.channels))
+        .chain(document.teams.values().flat_map(|team| &team.channels))
         .collect();
     let schedules: BTreeSet<&String> = document.teams.values().filter_map(|team| team.on_call.as_ref()).collect();
     let rotating = document.schedules.values().flat_map(|schedule| &schedule.rotations);
@@ -255,6 +256,8 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
         .chain(document.schedules.values().flat_map(|schedule| &schedule.overrides).map(|exception| &exception.user))
         .chain(document.teams.values().flat_map(|team| team.members.iter().chain(&team.lead)))
         .collect();
+    let automated = document.runbooks.values().filter_map(|runbook| runbook.automation.as_ref());
+    let told = automated.flat_map(|automation| &automation.actions).filter_map(|action| action.alert_team.as_ref());
     let teams: BTreeSet<&String> = levels()
         .filter_map(|level| level.team.as_ref())
         .chain(
@@ -269,6 +272,7 @@ pub(super) fn check_unused(checker: &mut Checker<'_>) {
                 .values()
                 .filter_map(|runbook| Some(&runbook.automation.as_ref()?.approval.as_ref()?.team)),
         )
+        .chain(told)
         .chain(&document.defaults.team)
         .collect();
     let runbooks: BTreeSet<&String> = document

@@ -90,13 +90,13 @@ fn a_team_that_nobody_can_tell_is_refused() {
         &[r#"error: runbook errors alerts an unknown team "sale"; did you mean "sales"?"#],
     );
     check(
-        ", channels: [chat]",
-        "",
+        r##""#sales", channels: [chat]}"##,
+        r##""#sales"}"##,
         &["error: runbook errors alerts team sales, which has no channel of its own; add `channels:` to team sales"],
     );
     check(
-        "channels: [chat]}\nrunbooks",
-        "channels: [chta]}\nrunbooks",
+        r##""#sales", channels: [chat]}"##,
+        r##""#sales", channels: [chta]}"##,
         &[r#"error: team sales has an unknown channel "chta"; did you mean "chat"?"#],
     );
 }
