@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::action::{MAX_RUNS, Run, Step};
+use crate::action::{MAX_RUNS, Run, Step, Target};
 use crate::alert::{AlertChange, AlertKey, ChangeState, GroupKey, bounded, fnv1a};
 use crate::catalogue::{AlertSeverity, Comparison, Severity};
 use crate::metric::{Dimensions, Range, Unit};
@@ -19,6 +19,10 @@ pub use hold::{Earlier, Hold};
 
 /// The version of the stored form. A newer one is read as far as needed to page, and never overwritten.
 pub const SCHEMA: u32 = 1;
+
+/// The newest version of the stored form: that of an incident which has told a team, since versions before cannot read it. They say so
+/// of a newer schema; what they merely could not read would look like damage.
+pub const NEWEST_SCHEMA: u32 = 2;
 
 /// The most alerts that a head carries, so that it stays under 20 KB; further ones are counted.
 pub const MAX_MEMBERS: usize = 16;
@@ -110,7 +114,7 @@ impl fmt::Display for Status {
 /// The head of an incident: its state now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// [`SCHEMA`].
+    /// [`SCHEMA`], or more where it has something that needs more.
     pub schema: u32,
     /// Its name.
     #[serde(rename = "incident_id")]
@@ -486,6 +490,9 @@ impl Incident {
     fn acted(&mut self, number: u32, progress: &Step) {
         if let Step::Considered { run } = progress {
             self.next_run = self.next_run.max(number + 1);
+            if matches!(run.target, Target::Team { .. }) {
+                self.schema = NEWEST_SCHEMA;
+            }
             if self.runs.len() < MAX_RUNS {
                 self.runs.push((**run).clone());
             }
@@ -528,6 +535,13 @@ impl Incident {
     /// The channels that have been paged.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
         self.pages.keys().map(String::as_str)
+    }
+
+    /// The highest level that was called, in whatever round; 0 before the first page.
+    pub fn highest_level(&self) -> u32 {
+        let asked = self.pages.values().flat_map(|pages| &pages.asked);
+        let levels = asked.filter_map(|page| page.split_once('.')?.0.parse::<u32>().ok());
+        levels.max().unwrap_or_default().max(self.escalation.level)
     }
 
     /// When it must be looked at again: for whoever waits, or for one of its actions.

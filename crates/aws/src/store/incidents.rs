@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use monitoring_core::action::Ledger;
 use monitoring_core::alert::GroupKey;
 use monitoring_core::decide::Effect;
-use monitoring_core::incident::{Entry, Incident, IncidentId, SCHEMA};
+use monitoring_core::incident::{Entry, Incident, IncidentId, NEWEST_SCHEMA, SCHEMA};
 
 use super::effects::pending_key;
 use super::{Item, Store, StoreError, failure, from_item, millis, number, read_text, shard, shards, text, to_item};
@@ -66,7 +66,7 @@ impl Store {
     /// An incident by its id, read consistently.
     pub async fn incident(&self, id: &IncidentId) -> Result<Option<Incident>, StoreError> {
         let item = self.get_incident_item(id.as_str()).await?;
-        item.map(|item| from_item(&format!("incident {id}"), item, SCHEMA)).transpose()
+        item.map(|item| from_item(&format!("incident {id}"), item, NEWEST_SCHEMA)).transpose()
     }
 
     async fn get_incident_item(&self, key: &str) -> Result<Option<Item>, StoreError> {
@@ -137,7 +137,7 @@ impl Store {
                 .condition_expression("version = :version AND #schema <= :schema")
                 .expression_attribute_names("#schema", "schema")
                 .expression_attribute_values(":version", number(before.version))
-                .expression_attribute_values(":schema", number(SCHEMA)),
+                .expression_attribute_values(":schema", number(NEWEST_SCHEMA)),
         };
         Ok(TransactWriteItem::builder().put(built(put.build())?).build())
     }
@@ -257,7 +257,7 @@ impl Store {
         let (mut incidents, mut errors) = (Vec::new(), Vec::new());
         for item in items.into_iter().flatten() {
             let what = format!("incident {}", read_text(&item, "incident_id").unwrap_or_default());
-            match from_item::<Incident>(&what, item, SCHEMA) {
+            match from_item::<Incident>(&what, item, NEWEST_SCHEMA) {
                 Ok(incident) => incidents.push(incident),
                 Err(error) => errors.push(error),
             }

@@ -5,6 +5,7 @@
 
 use super::Deciding;
 use crate::action::{RunEnd, Step};
+use crate::catalogue::Via;
 use crate::escalation::schedule::channels_of;
 use crate::message::NoticeKind;
 
@@ -17,10 +18,13 @@ impl Deciding<'_> {
             let why = format!("{title} is not told once more: it was called at level {level}");
             return self.end(run, RunEnd::Nothing, &why);
         }
-        let mut channels = channels_of(catalogue, name, self.now);
-        channels.retain(|channel| catalogue.channels.contains_key(channel));
+        let (called, channels): (Vec<String>, Vec<String>) =
+            channels_of(catalogue, name, self.now).into_iter().partition(|channel| self.has_called(channel));
         if channels.is_empty() {
-            let why = format!("{title} is not told: neither the team nor anybody of it who is on call has a channel");
+            let why = match called.as_slice() {
+                [] => format!("{title} is not told: neither the team nor anybody of it who is on call has a channel"),
+                called => format!("{title} is not told once more: {} called already", called.join(" and ")),
+            };
             self.end(run, RunEnd::Nothing, &why);
             return self.told.push(why);
         }
@@ -44,11 +48,19 @@ impl Deciding<'_> {
         self.release_target(run);
     }
 
-    /// The level at which a team was called, from 1.
+    /// Whether the incident has called by this channel whomever a word by it would reach: a telephone or a mailbox is the same for each
+    /// team. In Slack the message itself says whom it is for.
+    fn has_called(&self, channel: &str) -> bool {
+        let via = self.policy.catalogue.channels.get(channel).map(|channel| &channel.via);
+        let names_its_reader = matches!(via, Some(Via::Slack { .. }));
+        !names_its_reader && self.incident.as_ref().is_some_and(|incident| incident.pages.contains_key(channel))
+    }
+
+    /// The level at which a team was called, from 1, in whatever round.
     fn level_of(&self, team: &str) -> Option<u32> {
         let incident = self.incident.as_ref()?;
         let policy = self.policy.catalogue.policy_for(incident.severity, incident.runbook.as_deref())?;
-        let called = (1..=incident.escalation.level).zip(&policy.levels);
+        let called = (1..=incident.highest_level()).zip(&policy.levels);
         called.into_iter().find(|(_, level)| level.team == team).map(|(number, _)| number)
     }
 }

@@ -90,7 +90,7 @@ async fn an_incident_of_a_newer_version_is_left_as_it_is_and_still_pages() {
         .key("incident_id", key.clone())
         .update_expression("SET #schema = :newer, mood = :mood")
         .expression_attribute_names("#schema", "schema")
-        .expression_attribute_values(":newer", AttributeValue::N("2".to_owned()))
+        .expression_attribute_values(":newer", AttributeValue::N("99".to_owned()))
         .expression_attribute_values(":mood", AttributeValue::S("grim".to_owned()));
     written.send().await.unwrap();
     let before = item().await;

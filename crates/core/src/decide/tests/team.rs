@@ -28,7 +28,11 @@ fn story() -> Story {
 }
 
 fn fires(story: &mut Story) {
-    let change = alert("duration", ChangeState::Firing, Sev3, story.now);
+    fires_at(story, "duration", Sev3);
+}
+
+fn fires_at(story: &mut Story, key: &str, severity: Severity) {
+    let change = alert(key, ChangeState::Firing, severity, story.now);
     story.decide_all(&[Event::Alert(AlertChange { runbook: Some(RUNBOOK.to_owned()), ..change })]);
 }
 
@@ -95,6 +99,51 @@ fn a_team_that_a_level_has_called_is_not_told_once_more() {
     story.said(&["slack page 1.0 INC", "email page 1.0 INC"]);
     assert_eq!(ends(&story), [RunState::Ended { end: RunEnd::Nothing }]);
     assert_eq!(story.journal.last().unwrap().reason, "Database is not told once more: it was called at level 1");
+}
+
+#[test]
+fn a_telephone_that_rang_for_the_incident_does_not_ring_for_the_team() {
+    let mut story = story();
+    story.catalogue.teams.get_mut("database").unwrap().channels = vec!["pagerduty".to_owned(), "slack".to_owned()];
+    fires_at(&mut story, "duration", Severity::Sev2);
+    story.said(&["pagerduty page 1.0 INC", "slack page 1.0 INC", "slack team database INC/0.1"]);
+
+    let mut story = self::story();
+    fires_at(&mut story, "duration", Severity::Sev2);
+    story.said(&["pagerduty page 1.0 INC", "slack page 1.0 INC"]);
+    assert_eq!(ends(&story), [RunState::Ended { end: RunEnd::Nothing }]);
+    assert_eq!(story.journal.last().unwrap().reason, "Database is not told once more: pagerduty called already");
+}
+
+#[test]
+fn a_team_that_was_called_in_an_earlier_round_is_not_told_once_more() {
+    let mut story = story();
+    let automation = automation(&mut story).clone();
+    let runbook = story.catalogue.runbooks.get_mut(RUNBOOK).unwrap();
+    runbook.automation = None;
+    runbook.levels = ["platform", "database", "platform"].map(str::to_owned).to_vec();
+    fires(&mut story);
+    for _ in 0..3 {
+        story.pass(60);
+        story.wakes();
+    }
+    assert_eq!((story.incident().escalation.level, story.incident().escalation.round), (1, 1));
+    story.catalogue.runbooks.get_mut(RUNBOOK).unwrap().automation = Some(automation);
+    story.pass(1);
+    fires_at(&mut story, "throttles", Sev3);
+    assert_eq!(ends(&story), [RunState::Ended { end: RunEnd::Nothing }]);
+    assert_eq!(story.journal.last().unwrap().reason, "Database is not told once more: it was called at level 2");
+}
+
+#[test]
+fn an_incident_that_told_a_team_has_a_form_that_versions_before_call_newer() {
+    let mut story = story();
+    automation(&mut story).actions.clear();
+    fires(&mut story);
+    assert_eq!(story.incident().schema, 1);
+    let mut story = self::story();
+    fires(&mut story);
+    assert_eq!(story.incident().schema, 2);
 }
 
 #[test]
