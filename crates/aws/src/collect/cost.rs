@@ -24,6 +24,9 @@ const GET_COST_AND_USAGE: &str = "ce:GetCostAndUsage";
 /// How long after its end a day is read: most of its costs have arrived then.
 const READY_AFTER: SignedDuration = SignedDuration::from_hours(6);
 
+/// So many days more of every service cost no further request.
+const MORE_DAYS: i64 = 31;
+
 /// The metric that is asked for: what was charged on the day, up-front payments not spread.
 const METRIC: &str = "UnblendedCost";
 
@@ -41,13 +44,34 @@ struct Costs {
     days: BTreeMap<String, BTreeMap<Date, f64>>,
 }
 
-/// Reads what the requests want, in one query: the total is the sum of the services, so that it is not asked for beside them.
+/// Reads what the requests want. The total is the sum of the services, so that where these are read it is not asked for beside
+/// them; but for its far past, which would make the answer by service too long to be kept.
 pub(super) async fn series(
     client: &Client,
     store: &Store,
     pace: &Pace,
     deadline: Instant,
     requests: &[Placed<'_>],
+    now: Timestamp,
+) -> Vec<(usize, SeriesAnswer)> {
+    let services = requests.iter().filter(|(_, request)| is_by_service(request)).map(|(_, request)| first_day(request));
+    let reach = services.min().map(|first| first.saturating_sub(MORE_DAYS.days()));
+    let (together, apart): (Vec<_>, Vec<_>) =
+        requests.iter().copied().partition(|(_, request)| reach.is_some_and(|reach| first_day(request) >= reach));
+    let (together, apart) = tokio::join!(
+        answers(client, store, pace, deadline, together, true, now),
+        answers(client, store, pace, deadline, apart, false, now),
+    );
+    together.into_iter().chain(apart).collect()
+}
+
+async fn answers(
+    client: &Client,
+    store: &Store,
+    pace: &Pace,
+    deadline: Instant,
+    requests: Vec<Placed<'_>>,
+    by_service: bool,
     now: Timestamp,
 ) -> Vec<(usize, SeriesAnswer)> {
     if requests.is_empty() {
@@ -57,16 +81,15 @@ pub(super) async fn series(
     let ready = date(now - READY_AFTER);
     let from = requests.iter().map(|(_, request)| first_day(request)).min().unwrap_or(ready);
     let to = requests.iter().map(|(_, request)| date(request.end)).max().unwrap_or(ready).min(ready);
-    let by_service = requests.iter().any(|(_, request)| is_by_service(request));
     let costs = match costs(client, store, pace, deadline, Costs::of(from, to), by_service, now).await {
         Ok(costs) => costs,
-        Err(reason) => return requests.iter().map(|(place, _)| (*place, Err(reason.clone()))).collect(),
+        Err(reason) => return requests.into_iter().map(|(place, _)| (place, Err(reason.clone()))).collect(),
     };
     requests
-        .iter()
+        .into_iter()
         .map(|(place, request)| {
             let series = if is_by_service(request) { costs.services(request) } else { vec![costs.total(request)] };
-            (*place, Ok(series))
+            (place, Ok(series))
         })
         .collect()
 }

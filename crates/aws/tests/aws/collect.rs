@@ -755,6 +755,24 @@ mod cost {
         assert_eq!(calls[0]["GroupBy"], json!([{ "Type": "DIMENSION", "Key": "SERVICE" }]));
     }
 
+    /// The year that a detector learns from would be too long an answer for every service.
+    #[tokio::test]
+    async fn the_far_past_of_the_total_is_asked_for_alone() {
+        // Of the services three days are wanted, so that up to 31 more of the total come with them.
+        for (days, grouped) in [(34, &[true][..]), (35, &[false, true])] {
+            let server = MockServer::start().await;
+            serve_table(&server).await;
+            serve(&server, "GetCostAndUsage", |_, _| aws_json(200, &json!({ "ResultsByTime": [] }))).await;
+            let total = SeriesRequest { start: at(MONDAY - days * DAY), ..costs(false) };
+            let answers = aws(&server).series(&[total, costs(true)], at(TEN)).await;
+            assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+            let calls = asked(&server, "GetCostAndUsage").await;
+            let mut found: Vec<bool> = calls.iter().map(|call| call.get("GroupBy").is_some()).collect();
+            found.sort_unstable();
+            assert_eq!(found, grouped, "{days} days: {calls:?}");
+        }
+    }
+
     #[tokio::test]
     async fn without_the_table_nothing_is_paid_for() {
         let server = MockServer::start().await;
