@@ -129,8 +129,10 @@ impl Deployment {
         self.no_secret_was_written_down();
         let Some(terraform) = &self.terraform else { return };
         terraform.plan_shows_no_change();
+        assert_eq!(self.retention_of_the_application(), 30);
         terraform.destroy();
         self.nothing_is_left();
+        assert_eq!(self.retention_of_the_application(), 30, "the application's log group went with the suite");
     }
 
     /// Fails if anything of the suite is there.
@@ -199,7 +201,8 @@ impl Deployment {
             let items = self.aws.run(&["dynamodb", "scan", "--table-name", table]);
             written.push((format!("table {table}"), items.to_string()));
         }
-        assert!(written.iter().any(|(_, text)| text.contains("INC-")), "nothing was written down, so nothing is shown");
+        let runs = |(_, text): &(String, String)| text.contains("START RequestId");
+        assert!(written.iter().any(runs), "nothing was written down, so nothing is shown");
         for (setting, secret) in self.outside.secrets() {
             // Of a URL it is the path that nobody may know.
             let secret = secret.split_once("/services/").map_or(secret.as_str(), |(_, path)| path);
@@ -212,6 +215,43 @@ impl Deployment {
             let found = grep.output().expect("grep is on the PATH");
             assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{setting} is in these files");
         }
+    }
+
+    /// Days for which the application's log group keeps a line, `Null` if nobody has said it or it is gone.
+    fn retention_of_the_application(&self) -> Value {
+        let days = "logGroups[0].retentionInDays";
+        self.aws.run(&["logs", "describe-log-groups", "--log-group-name-prefix", API_LOG_GROUP, "--query", days])
+    }
+
+    /// Whether Terraform has made it, with roles and aliases.
+    #[must_use]
+    pub fn has_terraform(&self) -> bool {
+        self.terraform.is_some()
+    }
+
+    /// The keys of a new user who may do everything but this.
+    #[must_use]
+    pub fn user_without(&self, action: &str) -> [(&'static str, String); 2] {
+        const NAME: &str = "limited";
+        let policy = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": action, "Resource": "*"},
+        ]});
+        self.do_aws(&["iam", "create-user", "--user-name", NAME]);
+        let policy = policy.to_string();
+        self.do_aws(&[
+            "iam",
+            "put-user-policy",
+            "--user-name",
+            NAME,
+            "--policy-name",
+            NAME,
+            "--policy-document",
+            &policy,
+        ]);
+        let key = self.aws.run(&["iam", "create-access-key", "--user-name", NAME, "--query", "AccessKey"]);
+        [("AWS_ACCESS_KEY_ID", "AccessKeyId"), ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey")]
+            .map(|(variable, member)| (variable, key[member].as_str().expect("an access key").to_owned()))
     }
 
     /// The metric filters on the application's log group, where Terraform has made them.
@@ -329,6 +369,17 @@ impl Deployment {
             .as_str()
             .unwrap_or_default()
             .to_owned()
+    }
+
+    /// When a function was invoked between two moments, all in milliseconds since 1970, by its log.
+    #[must_use]
+    pub fn invocations(&self, function: &str, from: u64, to: u64) -> Vec<u64> {
+        let group = format!("/aws/lambda/{function}");
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut wanted = vec!["logs", "filter-log-events", "--log-group-name", &group];
+        let starts = "events[?starts_with(message, 'START RequestId')].timestamp";
+        wanted.extend(["--start-time", &from, "--end-time", &to, "--query", starts]);
+        self.aws.run(&wanted).as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
     }
 
     fn log_of(&self, function: &str) -> String {

@@ -16,6 +16,7 @@
 
 pub mod aws;
 pub mod button;
+pub mod calls;
 pub mod deployment;
 pub mod ministack;
 pub mod outside;

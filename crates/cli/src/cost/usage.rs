@@ -363,14 +363,16 @@ fn functions(traffic: &Traffic, month: &Month) -> Vec<Line> {
 
 fn tables(traffic: &Traffic, month: &Month) -> Vec<Line> {
     let cached = if month.has_cost { 0.5 } else { 0.0 };
-    let reads = month.cycles * (READ_UNITS_PER_CYCLE + cached)
+    let in_quiet = month.cycles * (READ_UNITS_PER_CYCLE + cached)
         + month.comparisons * READ_UNITS_PER_COMPARISON
-        + month.ticks * READ_UNITS_PER_TICK
-        + month.reminders * READ_UNITS_PER_REMINDER
-        + month.incidents * READ_UNITS_PER_INCIDENT;
+        + month.ticks * READ_UNITS_PER_TICK;
+    let of_reminders = month.reminders * READ_UNITS_PER_REMINDER;
+    let of_incidents = month.incidents * READ_UNITS_PER_INCIDENT;
     let writes = month.incidents * WRITE_UNITS_PER_INCIDENT;
     vec![
-        line("DynamoDB", "read units", "dynamodb_read", reads, "of cycles, ticks, reminders and incidents"),
+        line("DynamoDB", "read units of quiet minutes", "dynamodb_read", in_quiet, "cycles, comparisons, ticks"),
+        line("DynamoDB", "... of reminders", "dynamodb_read", of_reminders, "hourly"),
+        line("DynamoDB", "... of incidents", "dynamodb_read", of_incidents, format!("{} incidents", traffic.incidents)),
         line("DynamoDB", "write units", "dynamodb_write", writes, format!("{} incidents", traffic.incidents)),
         line("DynamoDB", "data", "dynamodb_stored", STORED_GB, "GB in all tables"),
         line("DynamoDB", "point-in-time recovery", "dynamodb_recovery", STORED_GB, "GB in all tables"),
