@@ -8,6 +8,8 @@ locals {
     "$${partition}", local.partition),
     "$${suffix}", local.suffix,
   ))
+
+  adopted_log_groups = var.adopt_log_groups ? local.deployment.log_groups : {}
 }
 
 resource "aws_cloudwatch_metric_alarm" "rule" {
@@ -67,6 +69,29 @@ resource "aws_cloudwatch_query_definition" "this" {
   name            = each.value.name
   log_group_names = each.value.log_group_names
   query_string    = each.value.query_string
+}
+
+# The application's log groups are there already, made by Lambda. What the catalogue decides is how long they keep a line; with
+# the suite they do not go.
+import {
+  for_each = local.adopted_log_groups
+
+  to = aws_cloudwatch_log_group.application[each.key]
+  id = each.key
+}
+
+resource "aws_cloudwatch_log_group" "application" {
+  # checkov:skip=CKV_AWS_158: the application's own, whose key is the application's decision
+  # checkov:skip=CKV_AWS_338: how long is the catalogue's decision
+  for_each = local.adopted_log_groups
+
+  name              = each.key
+  retention_in_days = each.value.retention_days
+  skip_destroy      = true
+
+  lifecycle {
+    ignore_changes = [kms_key_id, log_group_class, tags, tags_all]
+  }
 }
 
 # A filter of each environment on the same log group would count every line once for each.

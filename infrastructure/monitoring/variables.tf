@@ -114,6 +114,12 @@ variable "allowed_actions" {
   }
 }
 
+variable "adopt_log_groups" {
+  description = "Whether Terraform takes over the application's log groups of the catalogue, which must exist, and sets their retention. One environment of an account should; they stay when the suite is removed."
+  type        = bool
+  default     = false
+}
+
 variable "metric_filters" {
   description = "Whether this environment makes the catalogue's metric filters; one of an account should. Default: production does."
   type        = bool

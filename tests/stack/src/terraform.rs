@@ -66,7 +66,7 @@ impl Terraform {
 
     /// Deploys everything, with the alarms of the test's own catalogue: those of the shipped one would tell stories of theirs.
     pub fn apply(&self) {
-        let variables = json!({ "deployment": path_from_env("STACK_DEPLOYMENT") });
+        let variables = json!({ "deployment": path_from_env("STACK_DEPLOYMENT"), "adopt_log_groups": true });
         fs::write(self.root().join("own.auto.tfvars.json"), variables.to_string()).expect("a file of variables");
         self.run(&["init", "-input=false"]);
         self.run(&["apply", "-input=false", "-auto-approve"]);
@@ -75,10 +75,21 @@ impl Terraform {
     /// Runs the deploy script with the zips in `packages`. Returns whether it succeeded, and what it said.
     #[must_use]
     pub fn script(&self, packages: &Path, options: &[&str]) -> (bool, String) {
+        self.script_as(&[], packages, options)
+    }
+
+    /// As [`Terraform::script`], with credentials other than the account's root.
+    #[must_use]
+    pub fn script_as(
+        &self,
+        credentials: &[(&'static str, String)],
+        packages: &Path,
+        options: &[&str],
+    ) -> (bool, String) {
         let mut command = Command::new(self.folder.join("scripts/deploy_monitoring.sh"));
         command.args(["--yes", "--architecture", Self::architecture(), "--region", REGION]).args(options);
         command.arg("--packages").arg(packages).arg("--catalogue").arg(path_from_env("STACK_CATALOGUE"));
-        let output = self.output_of(command.current_dir(&self.folder));
+        let output = self.output_of(command.current_dir(&self.folder), credentials);
         let said = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
@@ -113,14 +124,14 @@ impl Terraform {
 
     fn run(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(&self.program);
-        let output = self.output_of(command.current_dir(self.root()).args(arguments).arg("-no-color"));
+        let output = self.output_of(command.current_dir(self.root()).args(arguments).arg("-no-color"), &[]);
         let (printed, complaints) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "terraform {arguments:?}: {}\n{printed}\n{complaints}", output.status);
         printed.into_owned()
     }
 
     /// Runs a command with nothing of the caller's environment but what Terraform and its provider are found by.
-    fn output_of(&self, command: &mut Command) -> Output {
+    fn output_of(&self, command: &mut Command, credentials: &[(&'static str, String)]) -> Output {
         command.env_clear();
         for name in ["HOME", "TMPDIR", "TF_CLI_CONFIG_FILE", "TFO_CACHE", "AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
             if let Some(value) = env::var_os(name) {
@@ -132,7 +143,8 @@ impl Terraform {
         let programs =
             env::join_paths([aws].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())));
         command.env("PATH", programs.expect("a search path")).env("TERRAFORM_PROGRAM", &self.program);
-        command.envs(ENVIRONMENT).env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_REGION", REGION);
+        command.envs(ENVIRONMENT).envs(credentials.iter().map(|(name, value)| (name, value)));
+        command.env("AWS_ENDPOINT_URL", &self.endpoint).env("AWS_REGION", REGION);
         command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", command.get_program().display()))
     }
 }
