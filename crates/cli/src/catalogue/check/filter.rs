@@ -27,6 +27,7 @@ pub(super) fn check(checker: &mut Checker<'_>, pointer: &str, name: &str, metric
     }
     check_log_groups(checker, &at, name, filter);
     check_pattern(checker, &at, name, &filter.pattern);
+    check_fields(checker, &at, name, filter);
     check_dimensions(checker, &at, name, metric, filter);
 }
 
@@ -54,6 +55,22 @@ fn check_pattern(checker: &mut Checker<'_>, at: &str, name: &str, pattern: &str)
             let message = format!("the pattern of {name} begins with `{open}` and does not end with `{close}`");
             checker.error(child(at, "pattern"), message, format!("close it: that is how a pattern of {of} is written"));
         }
+    }
+}
+
+/// Only a pattern of JSON or of columns knows fields.
+fn check_fields(checker: &mut Checker<'_>, at: &str, name: &str, filter: &MetricFilter) {
+    let user = if filter.value.starts_with('$') {
+        "value"
+    } else if filter.dimensions.is_empty() {
+        return;
+    } else {
+        "dimensions"
+    };
+    if !filter.pattern.trim().starts_with(['{', '[']) {
+        let message = format!("the filter of {name} takes `{user}` from a field, and its pattern is words");
+        let help = "write a pattern that knows fields: `{ $.level = \"ERROR\" }`, or `[level, ...]`";
+        checker.error(child(at, "pattern"), message, help);
     }
 }
 

@@ -360,6 +360,11 @@ fn metric_filters_are_checked() {
             "error: metric TimedOut has the dimensions none, its filter Page; give both the same: a filter says which field each comes from",
         ),
         (
+            ", default: 0}",
+            ", value: $.ms}",
+            "error: the filter of TimedOut takes `value` from a field, and its pattern is words; write a pattern that knows fields: `{ $.level = \"ERROR\" }`, or `[level, ...]`",
+        ),
+        (
             ", default: 0}\n",
             ", default: 0, dimensions: {Page: page}}\n    dimensions: {Page: [cart]}\n",
             "error: the dimension Page of TimedOut is taken from \"page\"; write a field of the line, such as $.operation",
