@@ -28,8 +28,9 @@ It can be run again at any time, also to complete a run that failed.
   --architecture A    arm64 (default) or x86_64
   --packages DIR      deploy these zips (scripts/package.sh) instead of building
   --catalogue FILE    the resolved catalogue in those zips (only with --packages;
-                      default: monitoring.resolved.json; what Terraform reads
-                      beside it is monitoring.deployment.json)
+                      default: monitoring.resolved.json). What Terraform
+                      reads beside it is deployment.json in DIR, else
+                      monitoring.deployment.json
   --var-file FILE     variables for Terraform; those in
                       infrastructure/monitoring/terraform.tfvars are always read
 
@@ -57,6 +58,7 @@ assume_yes=
 destroy=
 packages=
 catalogue=
+deployment=$root/monitoring.deployment.json
 variables=()
 
 read_options() {
@@ -169,6 +171,7 @@ build() {
     catalogue=${catalogue:-$root/monitoring.resolved.json}
     [[ -f $catalogue ]] || fail "there is no catalogue $catalogue; make it with 'monitorctl catalogue resolve --out FILE'"
     [[ -d $packages ]] || fail "there is no folder $packages; fill it with scripts/package.sh --out DIR --catalogue FILE"
+    if [[ -f $packages/deployment.json ]]; then deployment=$packages/deployment.json; fi
     check_packages
     return
   fi
@@ -179,7 +182,7 @@ build() {
   (cd "$root" && cargo run --quiet --locked -p monitorctl -- catalogue resolve --out "$catalogue" &&
     cargo run --quiet --locked -p monitorctl -- catalogue resolve --deployment --out "$packages/deployment.json") ||
     fail "monitoring.yaml has the mistakes above; nothing was changed"
-  variables+=("-var=deployment=$packages/deployment.json")
+  deployment=$packages/deployment.json
   "$root/scripts/package.sh" --architecture "$architecture" --out "$packages" --catalogue "$catalogue" ||
     fail "the functions could not be built, as above; nothing was changed"
 }
@@ -226,6 +229,23 @@ PY
   fi
 }
 
+# A metric filter on a log group that is not there stops an apply half-way, too. Production makes them; elsewhere they are an exception.
+check_log_groups() {
+  [[ $environment == production ]] || return 0
+  local group found
+  while read -r group; do
+    found=$(aws logs describe-log-groups --region "$region" --log-group-name-prefix "$group" \
+      --query "logGroups[?logGroupName=='$group'].logGroupName" --output text 2>&1) ||
+      fail "cannot look for the log group $group: ${found##*$'\n'}; check logs:DescribeLogGroups. Nothing was changed."
+    [[ $found == "$group" ]] ||
+      fail "there is no log group $group, and the catalogue makes a metric of its lines; let what writes it run once, or make it" \
+        "with 'aws logs create-log-group --log-group-name $group'. Nothing was changed."
+  done < <(python3 -c 'import json, sys
+filters = json.load(open(sys.argv[1])).get("metric_filters", {}).values()
+for group in sorted({made["log_group_name"] for made in filters}):
+    print(group)' "$deployment")
+}
+
 ask() {
   [[ $assume_yes ]] && return
   local answer
@@ -236,7 +256,7 @@ ask() {
 terraform_variables() {
   variables+=(
     "-var=region=$region" "-var=environment=$environment" "-var=architecture=$architecture"
-    "-var=packages=$packages" "-var=catalogue=$catalogue" "-var=reserve_concurrency=$concurrency"
+    "-var=packages=$packages" "-var=catalogue=$catalogue" "-var=deployment=$deployment" "-var=reserve_concurrency=$concurrency"
   )
 }
 
@@ -353,7 +373,7 @@ main() {
   check_concurrency
   if [[ $destroy && ! $packages ]]; then
     packages=$root/target/lambda catalogue=$root/target/lambda/catalogue.json
-    variables+=("-var=deployment=$packages/deployment.json")
+    deployment=$packages/deployment.json
     [[ -f $catalogue ]] || fail "the zips that were deployed are not in $packages; build them with --plan-only first"
   else
     build
@@ -364,6 +384,7 @@ main() {
     return
   fi
   check_names
+  check_log_groups
   tf plan -input=false -out="$work/plan" "${variables[@]}" ||
     fail "Terraform cannot plan this, for the reason above; nothing was changed"
   if [[ $plan_only ]]; then

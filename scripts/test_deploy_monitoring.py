@@ -125,6 +125,16 @@ class BadInput(unittest.TestCase):
         self.program("aws", FAILS.format(call="lambda get-account-settings", says=says, rest=AWS))
         self.refuses("check the region, and lambda:GetAccountSettings")
 
+    def test_concurrency_is_set_aside_only_where_the_quota_has_it(self):
+        for free, reserves in [("1000", "true"), ("115", "true"), ("114", "false"), ("10", "false")]:
+            self.program("aws", AWS.replace("echo 1000", f"echo {free}"))
+            self.calls.write_text("")
+            returned, said = self.deploy("--plan-only")
+            self.assertEqual(returned, 0, said)
+            self.assertIn(f"-var=reserve_concurrency={reserves}", self.calls.read_text())
+            warns = f"warning: this account has {free} concurrent executions to spare" in said
+            self.assertEqual(warns, reserves == "false", said)
+
     def test_a_table_or_a_function_that_somebody_else_made(self):
         for call, expected in [
             ("dynamodb describe-table", "-staging exists already"),
@@ -134,6 +144,19 @@ class BadInput(unittest.TestCase):
             self.program("aws", taken)
             calls = self.refuses(f"{expected}, and Terraform did not make it", "--environment", "staging")
             self.assertNotIn(" plan ", calls)
+
+    def test_a_log_group_that_a_metric_is_made_of_is_not_there(self):
+        made = {"TimedOut /aws/lambda/shop": {"log_group_name": "/aws/lambda/shop"}}
+        (self.packages / "deployment.json").write_text(json.dumps({"metric_filters": made}))
+        answers = '"logs describe-log-groups") echo "{}" ;;\n  *) exit'
+        self.program("aws", AWS.replace("*) exit", answers.format("")))
+        self.refuses("there is no log group /aws/lambda/shop, and the catalogue makes a metric of its lines")
+        self.program("aws", AWS)
+        self.refuses("cannot look for the log group /aws/lambda/shop")
+        self.program("aws", AWS.replace("*) exit", answers.format("/aws/lambda/shop")))
+        returned, said = self.deploy("--plan-only")
+        self.assertEqual(returned, 0, said)
+        self.assertIn(f"-var=deployment={self.packages}/deployment.json", self.calls.read_text())
 
     def test_a_catalogue_that_is_malformed_or_missing(self):
         malformed = self.folder / "catalogue.json"

@@ -18,9 +18,16 @@ async fn terraform_deploys_by_one_command_and_only_what_is_ready_serves() {
     assert!(succeeded && said.contains("Nothing was changed."), "{said}");
     suite.nothing_is_left();
 
+    // Somebody who lacks one right gets as far as that, and whoever has it completes what was begun.
+    let limited = suite.user_without("cloudwatch:PutMetricAlarm");
+    let (succeeded, said) = suite.terraform().script_as(&limited, &zips, &[]);
+    assert!(!succeeded && said.contains("The deployment did not finish."), "{said}");
+    assert!(said.contains("PutMetricAlarm") && said.contains("run this command again"), "{said}");
+
     // The secrets are not there yet, which it tells, and which keeps nothing from serving.
     let (succeeded, said) = suite.terraform().script(&zips, &[]);
     assert!(succeeded && said.contains("monitoring serves version 1"), "{said}");
+    assert!(!said.contains("aws_dynamodb_table.this[\"incidents\"]: Creating"), "it was made anew: {said}");
     assert!(said.contains("--name /ai-nutritionist/production/monitoring/slack-webhook-url"), "{said}");
     suite.put_secrets();
     // What the shipped catalogue has of alarms and dashboards.
