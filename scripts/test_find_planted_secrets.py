@@ -50,10 +50,9 @@ class FindPlantedSecrets(unittest.TestCase):
     def test_a_run_one_of_whose_steps_prints_it_fails(self):
         run = """source scripts/test.sh
             work=$(mktemp -d)
-            CARGO_TARGET_DIR=$work
             step "first" echo "$0"
             step "second" bash -c 'echo and an error >&2'
-            step "planted secrets" find_planted_secrets
+            find_planted_secrets ""
             echo All passed"""
         for printed, code in [("harmless", 0), ("posted to xoxb-old-0123456789abcdef", 1)]:
             ran = subprocess.run(["bash", "-c", run, printed], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -63,6 +62,16 @@ class FindPlantedSecrets(unittest.TestCase):
             # What a step prints is shown, in its order.
             self.assertLess(said.index(printed), said.index("and an error"), said)
         self.assertIn("a secret that a test planted is written here; it begins with xoxb-o", said)
+
+    def test_the_report_of_the_tests_is_searched_and_must_be_there(self):
+        run = 'source scripts/test.sh; work=$(mktemp -d); step "one" echo ran; find_planted_secrets "$0"; echo All passed'
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "junit.xml"
+            for content, code in [(None, 1), ("<system-out>fine</system-out>", 0), ("<system-out>xoxb-0123456789abcdef", 1)]:
+                if content:
+                    report.write_text(content)
+                ran = subprocess.run(["bash", "-c", run, report], cwd=ROOT, capture_output=True, text=True, check=False)
+                self.assertEqual((ran.returncode, "All passed" in ran.stdout), (code, code == 0), ran.stdout + ran.stderr)
 
     def test_a_step_that_fails_ends_the_run(self):
         run = 'source scripts/test.sh; work=$(mktemp -d); step "one" bash -c "echo why; exit 3"; echo All passed'
