@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stack::{button::SIGNING_SECRET, deployment::Deployment};
+use stack::{aws::ACCOUNT, button::SIGNING_SECRET, deployment::Deployment};
 
 /// A schedule's first event comes up to 70 seconds after its rule, the next ones each minute; a second attempt at
 /// anything comes with the next event.
@@ -27,6 +27,11 @@ const TEST_INCIDENT_RESPONSE: &str = r#"aws lambda invoke \
 #[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
 async fn the_manual_test_commands_answer_and_page() {
     let suite = Deployment::start().await;
+    if suite.has_terraform() {
+        for command in commands_of_the_readme() {
+            let _ = suite.aws.shell(&command);
+        }
+    }
     // `MiniStack` keeps a filter and does not apply it, so that it is looked at and not through.
     if let Some(filters) = suite.metric_filters() {
         let filter = &filters[0];
@@ -207,6 +212,18 @@ async fn a_signed_button_in_slack_acknowledges_a_page() {
     })
     .await;
     suite.end();
+}
+
+/// The commands for the AWS CLI under "Health checks" and "Troubleshooting" of the README, to the letter but for the account.
+fn commands_of_the_readme() -> Vec<String> {
+    let readme = include_str!("../../../../README.md").replace("ACCOUNT", ACCOUNT).replace("\\\n", "");
+    let sections = readme.split("\n### ");
+    let wanted =
+        sections.filter(|section| ["Health checks", "Troubleshooting"].iter().any(|name| section.starts_with(name)));
+    let commands: Vec<String> =
+        wanted.flat_map(str::lines).filter(|line| line.starts_with("aws ")).map(str::to_owned).collect();
+    assert_eq!(commands.len(), 8, "{commands:?}");
+    commands
 }
 
 /// The command that gives a function an event.
