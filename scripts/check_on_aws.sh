@@ -16,6 +16,8 @@ one unsigned request to the function URL. Nobody is called.
   --environment NAME  default: production
   --region REGION     default: AWS_REGION, AWS_DEFAULT_REGION, or us-east-1
   --service NAME      default: ai-nutritionist
+  --deployment FILE   what the catalogue was deployed as; default: the clone's
+                      monitoring.deployment.json
   --alarm             also put the watcher's alarm on dead letters into ALARM for
                       a moment, to see CloudWatch publish on an encrypted topic:
                       whoever is subscribed to the watcher's topic is told
@@ -27,6 +29,7 @@ TEXT
 environment=production
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}
 service=ai-nutritionist
+deployment=$(dirname "${BASH_SOURCE[0]}")/../monitoring.deployment.json
 with_alarm=
 while (($#)); do
   case $1 in
@@ -35,7 +38,7 @@ while (($#)); do
       exit 0
       ;;
     --alarm) with_alarm=yes ;;
-    --environment | --region | --service)
+    --environment | --region | --service | --deployment)
       [[ ${2-} ]] || {
         echo "check_on_aws.sh: $1 needs a value; see --help" >&2
         exit 2
@@ -121,6 +124,48 @@ refuses_strangers() {
     [[ $(curl -s -o /dev/null -w '%{http_code}' -X POST --data 'payload={}' "${url}slack") == 401 ]]
 }
 
+# deployed EXPRESSION: a line for each item of what the catalogue is deployed as, which is `d` in the Python expression.
+deployed() {
+  python3 -c '
+import json, sys
+text = open(sys.argv[1]).read().replace("${suffix}", sys.argv[2]).replace("${region}", sys.argv[3])
+d = json.loads(text)
+print("\n".join(eval(sys.argv[4])))' "$deployment" "$suffix" "$region" "$1"
+}
+
+# are_there WANTED COMMAND...: every line of the first is a word of what the command prints.
+are_there() {
+  local wanted=$1 found missing
+  shift
+  found=$("$@") || return 1
+  missing=$(comm -23 <(sort <<<"$wanted") <(tr '\t' '\n' <<<"$found" | sort))
+  [[ ! $missing ]] || {
+    echo "not there: $missing"
+    return 1
+  }
+}
+
+# The query of the main dashboard's table, which uses functions that no emulator has.
+query_runs() {
+  local query id status
+  query=$(deployed '[w["properties"]["query"].split("|", 1)[1] for b in d["dashboards"].values() for w in b["body"]["widgets"] if "query" in w["properties"]][:1]')
+  id=$(aws logs start-query --region "$region" --log-group-name "/aws/lambda/$incident_response" --query-string "$query" \
+    --start-time "$(date -u -d '1 hour ago' +%s)" --end-time "$(date -u +%s)" --query queryId --output text) || return 1
+  for _ in {1..15}; do
+    status=$(aws logs get-query-results --region "$region" --query-id "$id" --query status --output text)
+    [[ $status == Complete ]] && return 0
+    sleep 2
+  done
+  echo "the query is $status"
+  return 1
+}
+
+has_traces() {
+  local count
+  count=$(aws xray get-trace-summaries --region "$region" --start-time "$(date -u -d '15 minutes ago' +%s)" \
+    --end-time "$(date -u +%s)" --filter-expression "service(\"$1\")" --query 'length(TraceSummaries)' --output text) && [[ $count -gt 0 ]]
+}
+
 # CloudWatch tells in the alarm's history whether the topic took its message.
 publishes() {
   aws cloudwatch set-alarm-state --region "$region" --alarm-name "$1" --state-value ALARM \
@@ -158,6 +203,21 @@ role=$service-incident-response-role$suffix
 check "incident-response may not publish what it listens to" may_not "$role" sns:Publish "arn:$partition:sns:$region:$account:$service-alerts$suffix"
 
 check "the cycle's metrics come out of its log" has_datapoints "${NAMESPACE:-AI-Nutritionist}/Monitoring$suffix" Cycles
+check "its cycles are traced" has_traces "$monitoring"
+check "the alarms of the catalogue are there, those of metric math too" are_there "$(deployed '[a["alarm_name"] for a in d["alarms"].values()]')" \
+  aws cloudwatch describe-alarms --region "$region" --alarm-name-prefix "$service-" --query 'MetricAlarms[].AlarmName' --output text
+check "the dashboards are there" are_there "$(deployed '[b["dashboard_name"] for b in d["dashboards"].values()]')" \
+  aws cloudwatch list-dashboards --region "$region" --query 'DashboardEntries[].DashboardName' --output text
+check "the saved queries are there" are_there "$(deployed '[q["name"] for q in d["queries"].values()]')" \
+  aws logs describe-query-definitions --region "$region" --query 'queryDefinitions[].name' --output text
+check "the table of what fires on the main dashboard can be queried" query_runs
+filters=$(deployed '[f["name"] for f in d["metric_filters"].values()]')
+if [[ $filters ]]; then
+  check "the metric filters are there" are_there "$(sort -u <<<"$filters")" \
+    aws logs describe-metric-filters --region "$region" --query 'metricFilters[].filterName' --output text
+else
+  echo "skip   metric filters: the catalogue has none"
+fi
 check "no alert is among the dead letters" is_empty "$service-incident-events-dlq$suffix"
 check "the watcher's topic has subscribers, all confirmed" is_confirmed "arn:$partition:sns:$region:$account:$service-watcher$suffix"
 if [[ $has_interactions ]]; then

@@ -5,8 +5,8 @@ locals {
   watched = merge(module.function, module.public_function)
   # Of a function that runs each hour, Lambda's two further attempts are the only ones for an hour.
   tolerated_errors = { action-item-reminder = 1 }
-  # Whoever is refused one of the others tries again, and says so if it is in vain: incident-response calls `actions` and
-  # `post-mortem`, and Lambda itself repeats the hourly event of the reminder for six hours.
+  # Whose throttling is made up for: incident-response waits for the answer of `actions`, tries again, and says so if it is in
+  # vain; what `post-mortem` and the reminder are asked waits in Lambda, which tries again for up to six hours.
   answered_for = ["actions", "post-mortem", "action-item-reminder"]
 
   watcher_alarms = merge(
