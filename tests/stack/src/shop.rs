@@ -18,6 +18,9 @@ pub const TABLE: &str = "shop-orders";
 /// The application's function, with a reserved concurrency of 4.
 pub const FUNCTION: &str = "shop-checkout";
 
+/// The role of the function.
+const ROLE: &str = "shop";
+
 /// The application, and what its operators use.
 #[derive(Debug)]
 pub struct Shop<'a> {
@@ -31,9 +34,14 @@ impl<'a> Shop<'a> {
     #[must_use]
     pub fn open(aws: &'a Aws, endpoint: String) -> Self {
         let shop = Self { aws, endpoint, monitorctl: path_from_env("STACK_MONITORCTL") };
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
+        }]});
+        let create = ["iam", "create-role", "--role-name", ROLE, "--assume-role-policy-document"];
+        shop.operate(&[&create[..], &[&trust.to_string()]].concat());
         // It is never invoked, so any code will do.
         let code = format!("fileb://{}", path_from_env("STACK_ZIPS").join("actions.zip").display());
-        let role = format!("arn:aws:iam::{ACCOUNT}:role/shop");
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}");
         let runtime = ["--runtime", "provided.al2023", "--handler", "bootstrap"];
         let of_function = ["--function-name", FUNCTION];
         let create = ["lambda", "create-function", "--role", &role, "--zip-file", &code];
@@ -47,10 +55,11 @@ impl<'a> Shop<'a> {
         shop
     }
 
-    /// Removes both.
+    /// Removes them.
     pub fn close(self) {
         self.operate(&["lambda", "delete-function", "--function-name", FUNCTION]);
         self.operate(&["dynamodb", "delete-table", "--table-name", TABLE]);
+        self.operate(&["iam", "delete-role", "--role-name", ROLE]);
     }
 
     /// So many refused calls of the function and reads of the table, in each of these minutes before now.
