@@ -41,18 +41,16 @@ impl MonthTurns {
         place(at).is_some()
     }
 
-    /// How much of what a day has beyond the usual is as in earlier months: between nothing and the most that they had.
-    pub(super) fn as_before(&self, at: Timestamp, beyond: f64) -> f64 {
-        let Some(known) = place(at).and_then(|place| self.beyond.get(&place)) else { return 0.0 };
-        if known.len() < LEAST_MONTHS {
-            return 0.0;
-        }
+    /// How much of what a day has beyond the usual is as in earlier months: between nothing and the most that they had. `None` while too
+    /// few of them are known.
+    pub(super) fn as_before(&self, at: Timestamp, beyond: f64) -> Option<f64> {
+        let known = self.beyond.get(&place(at)?).filter(|known| known.len() >= LEAST_MONTHS)?;
         let mut sorted: Vec<f64> = known.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         let dropped = usize::from(sorted.len() >= MONTHS_TO_DROP_ONE);
         let least = sorted.get(dropped).copied().unwrap_or_default();
         let most = sorted.iter().rev().nth(dropped).copied().unwrap_or_default();
-        beyond.clamp((least * MARGIN).min(0.0), (most * MARGIN).max(0.0))
+        Some(beyond.clamp((least * MARGIN).min(0.0), (most * MARGIN).max(0.0)))
     }
 
     /// Remembers what a day had beyond the usual.
@@ -114,13 +112,13 @@ mod tests {
     fn what_earlier_months_had_is_as_before() {
         let mut turns = MonthTurns::default();
         turns.learn(day("2026-01-01"), 80.0);
-        assert_eq!(turns.as_before(day("2026-02-01"), 80.0), 0.0, "one month is none");
+        assert_eq!(turns.as_before(day("2026-02-01"), 80.0), None, "one month is none");
         turns.learn(day("2026-02-01"), 100.0);
         // At most a quarter more than the most of them; and nothing of what is missing.
         for (beyond, expected) in [(90.0, 90.0), (125.0, 125.0), (300.0, 125.0), (0.0, 0.0), (-50.0, 0.0)] {
-            assert_eq!(turns.as_before(day("2026-03-01"), beyond), expected, "{beyond}");
+            assert_eq!(turns.as_before(day("2026-03-01"), beyond), Some(expected), "{beyond}");
         }
-        assert_eq!(turns.as_before(day("2026-03-02"), 90.0), 0.0, "another day");
+        assert_eq!(turns.as_before(day("2026-03-02"), 90.0), None, "another day");
     }
 
     #[test]
@@ -129,7 +127,7 @@ mod tests {
         for (month, beyond) in [(1, 80.0), (2, 90.0), (3, 5000.0), (4, 80.0)] {
             turns.learn(day(&format!("2026-0{month}-01")), beyond);
         }
-        assert_eq!(turns.as_before(day("2026-05-01"), 5000.0), 90.0 * 1.25);
+        assert_eq!(turns.as_before(day("2026-05-01"), 5000.0), Some(90.0 * 1.25));
     }
 
     #[test]

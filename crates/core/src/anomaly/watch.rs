@@ -117,10 +117,11 @@ impl Watch {
         clear_after: u32,
     ) -> Option<Range> {
         let value = value.filter(|_| self.head.seen.is_none_or(|seen| seen < at))?;
-        let is_daily = self.head.seen.is_some_and(|seen| at.duration_since(seen) >= DAILY);
+        let is_daily = self.head.seen.is_none_or(|seen| at.duration_since(seen) >= DAILY);
         self.head.seen = Some(at);
         let first = *self.head.first.get_or_insert(at);
-        let monthly = if is_daily { self.monthly(at, value, settings) } else { 0.0 };
+        // Money is charged by the month.
+        let monthly = if is_daily && unit == Unit::Usd { self.monthly(at, value, settings)? } else { 0.0 };
         let value = value - monthly;
         let Verdict::Judged(judgement) = self.detector.observe(at, value, settings) else { return None };
         let Judgement { expected, anomaly, .. } = judgement;
@@ -145,17 +146,18 @@ impl Watch {
         Some(range)
     }
 
-    /// What a day at the turn of a month has beyond the usual, as far as earlier months had it. It is no news to the detector.
-    fn monthly(&mut self, at: Timestamp, value: f64, settings: &Settings) -> f64 {
+    /// What a day at the turn of a month has beyond the usual, as far as earlier months had it. It is no news to the detector. While too few
+    /// months are known, nothing at their turn is; and `None` while nothing usual is known, so that the detector does not learn it.
+    fn monthly(&mut self, at: Timestamp, value: f64, settings: &Settings) -> Option<f64> {
         if !MonthTurns::is_turn(at) {
-            return 0.0;
+            return Some(0.0);
         }
         // What is usual is known once the sample was judged.
-        let Verdict::Judged(judgement) = self.detector.clone().observe(at, value, settings) else { return 0.0 };
-        let beyond = value - judgement.expected.usual;
-        let monthly = self.head.months.as_before(at, beyond);
-        self.head.months.learn(at, beyond);
-        if monthly.is_finite() { monthly } else { 0.0 }
+        let Verdict::Judged(judgement) = self.detector.clone().observe(at, value, settings) else { return None };
+        let Expected { low, usual, high } = judgement.expected;
+        let monthly = self.head.months.as_before(at, value - usual).unwrap_or(value - value.clamp(low, high));
+        self.head.months.learn(at, value - usual);
+        Some(if monthly.is_finite() { monthly } else { 0.0 })
     }
 
     /// What the newest datapoints of the evaluation range come to, and why.
@@ -308,7 +310,7 @@ mod tests {
 
     /// Outcomes of the days, with so much more on some of them.
     fn spend(watch: &mut Watch, days: std::ops::Range<i64>, more: impl Fn(i64) -> f64) -> Vec<(i64, Outcome)> {
-        let settings = Settings { sensitivity: Sensitivity::Low, direction: Direction::Above, minimum_change: 10.0 };
+        let settings = Settings { sensitivity: Sensitivity::Medium, direction: Direction::Above, minimum_change: 10.0 };
         days.map(|day| {
             let (at, dollars) = cost(day);
             let dollars = dollars + more(day);
