@@ -88,7 +88,12 @@ impl Expression {
 
     /// Whether it holds while these rules fire.
     pub fn holds(&self, fires: &dyn Fn(&str) -> bool) -> bool {
-        self.root.holds(fires)
+        self.root.holds(&|name, _| fires(name), false)
+    }
+
+    /// Whether it would hold if none of the rules behind a `not` fired. Where it does not, what it asks to fire has ended.
+    pub fn holds_but_for_not(&self, fires: &dyn Fn(&str) -> bool) -> bool {
+        self.root.holds(&|name, negated| !negated && fires(name), false)
     }
 
     /// Who fires and who does not, in words: `error-rate fires, deployment does not`.
@@ -105,12 +110,13 @@ impl Expression {
 }
 
 impl Node {
-    fn holds(&self, fires: &dyn Fn(&str) -> bool) -> bool {
+    /// `negated` says whether an odd number of `not` stands before it, and `fires` is told.
+    fn holds(&self, fires: &dyn Fn(&str, bool) -> bool, negated: bool) -> bool {
         match self {
-            Self::Fires(name) => fires(name),
-            Self::Not(inner) => !inner.holds(fires),
-            Self::And(all) => all.iter().all(|node| node.holds(fires)),
-            Self::Or(some) => some.iter().any(|node| node.holds(fires)),
+            Self::Fires(name) => fires(name, negated),
+            Self::Not(inner) => !inner.holds(fires, !negated),
+            Self::And(all) => all.iter().all(|node| node.holds(fires, negated)),
+            Self::Or(some) => some.iter().any(|node| node.holds(fires, negated)),
         }
     }
 
@@ -290,6 +296,17 @@ mod tests {
         check("NOT (a OR b) AND c", &[("c", true), ("ac", false), ("", false)]);
         check("not not a", &[("a", true), ("", false)]);
         check("not a and b", &[("b", true), ("ab", false), ("", false)]);
+    }
+
+    #[test]
+    fn what_stands_behind_not_ends_nothing() {
+        let rest = |text: &str, firing: &str| {
+            Expression::parse(text).unwrap().holds_but_for_not(&|name| firing.contains(name))
+        };
+        assert!(rest("a and not b", "ab"), "a goes on");
+        assert!(!rest("a and not b", "b") && !rest("a and not b", ""));
+        assert!(!rest("a and not (b or not c)", "ab"), "c is asked to fire");
+        assert!(rest("a and not (b or not c)", "abc"));
     }
 
     #[test]

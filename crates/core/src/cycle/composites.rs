@@ -19,8 +19,9 @@ pub(super) fn firing(
     known: &BTreeMap<AlertKey, Alert>,
     now: Timestamp,
 ) -> BTreeSet<String> {
+    let stored = known.iter().filter(|(_, alert)| is_of_catalogue(catalogue, alert));
     let mut fires: BTreeMap<&AlertKey, (&str, bool)> =
-        known.iter().map(|(key, alert)| (key, (alert.rule.as_str(), alert.firing.is_some()))).collect();
+        stored.map(|(key, alert)| (key, (alert.rule.as_str(), alert.firing.is_some()))).collect();
     for Evaluated { rule, dimensions, key, verdict, because } in evaluated {
         let Some(metric) = catalogue.metrics.get(&rule.metric) else { continue };
         let next = step_because(rule, metric, dimensions, known.get(key), (verdict, because.as_deref()), now).alert;
@@ -29,6 +30,12 @@ pub(super) fn firing(
         }
     }
     fires.into_values().filter(|(_, fires)| *fires).map(|(rule, _)| rule.to_owned()).collect()
+}
+
+/// Whether something of the alert's series can still be measured: what the catalogue does not name any more fires for ever.
+fn is_of_catalogue(catalogue: &Catalogue, alert: &Alert) -> bool {
+    let metric = catalogue.rules.get(&alert.rule).and_then(|rule| catalogue.metrics.get(&rule.metric));
+    metric.is_some_and(|metric| metric.dimensions.is_empty() || metric.dimensions.contains(&alert.dimensions))
 }
 
 /// What a composite rule comes to while these rules fire; `None` for another rule.
@@ -41,12 +48,19 @@ pub(super) fn evaluate<'a>(rule: &&'a Rule, fires: &dyn Fn(&str) -> bool) -> Opt
 
 /// The verdict on a composite rule while these rules fire, and why; `None` for another rule.
 ///
-/// It is always measured: what it rests on changes by measurements only.
+/// An OK is measured when what the expression asks to fire has ended, which only a measurement does. That a rule behind `not` begins to
+/// fire is none: `error-rate and not traffic-absent` is not well again when there is no traffic at all.
 pub fn judge(rule: &Rule, fires: &dyn Fn(&str) -> bool) -> Option<(Verdict, Option<String>)> {
     let when = rule.condition.composite()?;
     let holds = when.holds(fires);
     let outcome = if holds { Outcome::Alarm { level: 0 } } else { Outcome::Ok };
-    let verdict = Verdict { outcome, value: None, breaching: u32::from(holds), measured: !holds, expected: None };
+    let verdict = Verdict {
+        outcome,
+        value: None,
+        breaching: u32::from(holds),
+        measured: !when.holds_but_for_not(fires),
+        expected: None,
+    };
     Some((verdict, holds.then(|| when.standing(fires))))
 }
 
@@ -80,6 +94,7 @@ mod tests {
         catalogue.rules.insert("both".to_owned(), both);
         for rule in catalogue.rules.values_mut() {
             (rule.evaluation.periods, rule.evaluation.datapoints, rule.min_volume) = (1, 1, None);
+            rule.evaluation.clear_after = 1;
         }
         (catalogue.cycle_seconds, catalogue.ingestion_delay_seconds) = (60, 0);
         catalogue
@@ -136,6 +151,27 @@ mod tests {
         ]);
         assert_eq!(fired.iter().map(|(fires, _)| *fires).collect::<Vec<_>>(), [false, true, false, true, false]);
         assert_eq!(fired[1].1, "error-rate fires, response-time does not");
+    }
+
+    #[test]
+    fn what_the_catalogue_does_not_name_any_more_fires_for_nobody() {
+        let catalogue = with_composite();
+        let now: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+        let (rule, metric) = (&catalogue.rules["error-rate"], &catalogue.metrics["ErrorRate"]);
+        let alarm = Verdict {
+            outcome: Outcome::Alarm { level: 0 },
+            value: None,
+            breaching: 1,
+            measured: false,
+            expected: None,
+        };
+        for (dimensions, expected) in
+            [(Dimensions::new(), true), (Dimensions::from([("Host".to_owned(), "gone".to_owned())]), false)]
+        {
+            let alert = step_because(rule, metric, &dimensions, None, (&alarm, None), now).alert.unwrap();
+            let known = BTreeMap::from([(alert.key.clone(), alert)]);
+            assert_eq!(firing(&catalogue, &[], &known, now).contains("error-rate"), expected, "{dimensions:?}");
+        }
     }
 
     /// As in `CloudWatch`, a rule without data does not fire, so that `not` holds of it. Unlike there, one that fires goes on to:

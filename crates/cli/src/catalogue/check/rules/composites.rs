@@ -31,6 +31,10 @@ pub(super) fn check(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: 
             return;
         }
     };
+    if expression.holds(&|_| false) {
+        let message = format!("`when` of {name} holds while no rule fires");
+        checker.error(at.clone(), message, "name a rule that must fire, with `and`");
+    }
     for named in expression.names() {
         if let Some((message, help)) = unsuitable(checker, name, named) {
             let offset = find(&composite.when, named);
