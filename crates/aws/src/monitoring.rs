@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use monitoring_core::alert::incoming::canary;
 use monitoring_core::alert::{Alert, AlertChange, AlertKey, ChangeState, step_because};
 use monitoring_core::catalogue::{Catalogue, Category, Engine, Rule, environment_suffix};
+use monitoring_core::composite::Expression;
 use monitoring_core::cycle::{self, Evaluated, Pace, Watches, Windows};
 use monitoring_core::metric::Unit;
 use monitoring_core::rule::{Outcome, Verdict};
@@ -120,7 +121,9 @@ impl<O: Outside> Monitor<O> {
 
         let mut known: BTreeMap<AlertKey, Alert> = alerts.into_iter().map(|alert| (alert.key.clone(), alert)).collect();
         let leftover: Vec<Alert> = known.values().filter(|alert| !alert.unpublished.is_empty()).cloned().collect();
-        let evaluated = cycle::evaluate(&self.catalogue, &rules, &windows, &known, &mut watches, now);
+        let mut evaluated = cycle::evaluate(&self.catalogue, &rules, &windows, &known, &mut watches, now);
+        // Whether an alert fires that cannot be read is not known, and so neither is what rests on it.
+        evaluated.retain(|one| !rests_on(one.rule, &unreadable));
         watches.retain(|key, _| !untouched.contains(key));
         self.put_watches(watches, now, &mut report).await;
         report.evaluations = evaluated.len();
@@ -171,7 +174,7 @@ impl<O: Outside> Monitor<O> {
         if report.failures.is_empty() {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
             for rule in &rules {
-                pace.note(&self.catalogue, rule, now);
+                pace.note(&self.catalogue, rule, windows.is_complete(rule), now);
             }
         }
         report.firing = known.values().filter(|alert| alert.firing.is_some()).count();
@@ -311,6 +314,13 @@ pub(crate) fn namespace(catalogue: &Catalogue) -> String {
 /// same account, whose heartbeat must not stand in for the other's.
 pub(crate) fn namespace_of_suite(catalogue: &Catalogue, environment: &str) -> String {
     format!("{}/Monitoring{}", namespace(catalogue), environment_suffix(environment))
+}
+
+/// Whether a composite rule names the rule of one of these alerts.
+fn rests_on(rule: &Rule, alerts: &BTreeSet<String>) -> bool {
+    let rule_of = |key: &str| key.split(['{', '/']).next().map(str::to_owned);
+    let named = rule.condition.composite().into_iter().flat_map(Expression::names);
+    named.into_iter().any(|name| alerts.iter().any(|key| rule_of(key).as_deref() == Some(name)))
 }
 
 /// Whether a verdict is a measured OK, the only thing that resolves.

@@ -46,6 +46,9 @@ pub struct Catalogue {
     /// How long `CloudWatch` may take until a period's data is complete, in seconds. A period is evaluated this long
     /// after its end.
     pub ingestion_delay_seconds: u32,
+    /// How long after its end the costs of a day are complete, in seconds.
+    #[serde(skip, default = "cost_delay")]
+    pub cost_delay_seconds: u32,
     /// By name.
     pub metrics: BTreeMap<String, Metric>,
     /// By name.
@@ -83,6 +86,13 @@ pub struct Catalogue {
     pub log_groups: Vec<LogGroup>,
     /// Every rule with engine `alarm`, one for each tier and set of dimensions.
     pub alarms: Vec<Alarm>,
+}
+
+/// Cost Explorer has most costs of a day six hours after its end.
+pub const COST_DELAY_SECONDS: u32 = 6 * 3600;
+
+fn cost_delay() -> u32 {
+    COST_DELAY_SECONDS
 }
 
 /// What kind of thing a metric measures; decides the topic its alerts go to.

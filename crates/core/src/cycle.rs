@@ -17,8 +17,8 @@ use crate::rule::{self, Verdict};
 
 pub use composites::{judge as judge_composite, with_named};
 pub use pace::Pace;
-pub use reach::COST_DAYS;
-pub use windows::{Need, Windows, evaluated_length, is_told, needs, newest_period};
+pub use reach::{COST_DAYS, COST_DAYS_BY_SERVICE};
+pub use windows::{Need, Windows, delay, evaluated_length, is_told, needs, newest_period};
 
 /// A rule on a series, evaluated.
 #[derive(Clone, Debug, PartialEq)]

@@ -84,9 +84,7 @@ impl Formula {
     /// has a value that is not finite; a window of another length is taken to end with the same period. Every value
     /// that comes out is finite.
     pub fn evaluate<'a>(&self, window: &dyn Fn(&str) -> Option<&'a [Option<f64>]>, len: usize) -> Vec<Option<f64>> {
-        let lookback = self.lookback();
-        let mut points = evaluate::evaluate(&self.root, window, len.saturating_add(lookback));
-        points.split_off(lookback.min(points.len()))
+        evaluate::evaluate(&self.root, window, len)
     }
 
     /// The formula as `CloudWatch` reads it, with `id` giving the id of each metric. An id starts with a lower-case

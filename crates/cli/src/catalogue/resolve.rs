@@ -51,6 +51,7 @@ pub(crate) fn resolve(document: &Document) -> Catalogue {
         title: document.service.title.clone(),
         cycle_seconds: document.service.cycle.seconds,
         ingestion_delay_seconds: document.service.ingestion_delay.seconds,
+        cost_delay_seconds: resolved::COST_DELAY_SECONDS,
         metrics,
         rules,
         slos,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use monitoring_core::catalogue::{Catalogue, Condition, Engine, Rule, Source};
+use monitoring_core::catalogue::{COST_DELAY_SECONDS, Catalogue, Condition, Engine, Rule, Source};
 use monitoring_core::formula::Formula;
 use monitoring_core::message::format_seconds;
 use serde::Serialize;
@@ -13,9 +13,6 @@ use super::prices::Prices;
 use super::reading;
 use super::usage::count;
 use crate::catalogue::deployment::metric_math::Queries;
-
-/// A day's costs are read so long after its end (`READY_AFTER` of the reader of costs).
-const COST_DELAY_SECONDS: u32 = 6 * 3_600;
 
 /// `CloudWatch` evaluates an alarm once a minute.
 const ALARM_SECONDS: u32 = 60;

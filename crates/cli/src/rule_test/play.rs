@@ -152,7 +152,7 @@ fn unknown<'a>(noun: &str, name: &str, names: impl Iterator<Item = &'a str>) -> 
 /// is not computed; and a value is known at the end of its period, however long the source usually takes.
 fn given_to(catalogue: &Catalogue, group: &Group) -> Catalogue {
     let mut catalogue = catalogue.clone();
-    catalogue.ingestion_delay_seconds = 0;
+    (catalogue.ingestion_delay_seconds, catalogue.cost_delay_seconds) = (0, 0);
     let mut given: BTreeMap<String, BTreeSet<Dimensions>> = BTreeMap::new();
     for series in &group.series {
         given.entry(series.metric.clone()).or_default().insert(series.dimensions.clone());

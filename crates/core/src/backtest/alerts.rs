@@ -273,7 +273,7 @@ impl Periods {
             first_end: first_start + period,
             period,
             cycle: i64::from(catalogue.cycle_seconds.max(1)),
-            delay: i64::from(catalogue.ingestion_delay_seconds),
+            delay: i64::from(cycle::delay(catalogue, metric)),
             count: usize::try_from(count).unwrap_or_default(),
         };
         // The last one is the newest that its cycle sees.

@@ -132,6 +132,8 @@ proptest! {
             let level = rule.condition.levels().next().unwrap().clone();
             let other = catalogue.rules.get_mut("response-time").unwrap();
             (other.metric, other.condition) = ("ErrorRate".to_owned(), Condition::Absence { level });
+            // What a formula makes of its whole window rests on how much any rule of the cycle reads.
+            other.evaluation = rule.evaluation;
             catalogue.rules.insert("both".to_owned(), rule.clone());
         }
         // Of two inputs the shorter may end while the other goes on; both must be known for the same time here.

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::newest_period;
+use super::{delay, newest_period};
 use crate::catalogue::{Catalogue, Rule};
+
+/// How long a datapoint is waited for that is not there when its period is complete.
+const LATE_SECONDS: i64 = 10 * 60;
 
 /// What was evaluated, and up to which period. A process keeps it in memory: one that begins knows nothing, and so
 /// evaluates everything.
@@ -21,9 +24,15 @@ impl Pace {
         newest_long_period(catalogue, rule, now).is_none_or(|newest| self.done.get(&rule.name) != Some(&newest))
     }
 
-    /// Notes that a rule was evaluated, and that nothing of it has to be tried again.
-    pub fn note(&mut self, catalogue: &Catalogue, rule: &Rule, now: Timestamp) {
+    /// Notes that a rule was evaluated, and that nothing of it has to be tried again. Where the newest period has no datapoint,
+    /// `is_complete` is false, and it is looked for again for some minutes: it may only be late.
+    pub fn note(&mut self, catalogue: &Catalogue, rule: &Rule, is_complete: bool, now: Timestamp) {
         if let Some(newest) = newest_long_period(catalogue, rule, now) {
+            let Some(metric) = catalogue.metrics.get(&rule.metric) else { return };
+            let known = i64::from(metric.period_seconds) + i64::from(delay(catalogue, metric));
+            if !is_complete && now.as_second() - newest.as_second() - known < LATE_SECONDS {
+                return;
+            }
             self.done.insert(rule.name.clone(), newest);
         }
     }
@@ -51,7 +60,7 @@ mod tests {
         let mut pace = Pace::default();
         let evaluated_at = evaluated_at.parse().unwrap();
         assert!(pace.is_due(&catalogue, &rule, evaluated_at), "nothing is known of it");
-        pace.note(&catalogue, &rule, evaluated_at);
+        pace.note(&catalogue, &rule, true, evaluated_at);
         for (at, expected) in cases {
             assert_eq!(pace.is_due(&catalogue, &rule, at.parse().unwrap()), *expected, "{at}");
         }
@@ -71,6 +80,39 @@ mod tests {
                 ("2026-11-23T12:00:30Z", true),
             ],
         );
+    }
+
+    #[test]
+    fn what_is_late_is_looked_for_again_and_not_for_ever() {
+        let mut catalogue = catalogue();
+        (catalogue.cycle_seconds, catalogue.ingestion_delay_seconds) = (60, 60);
+        catalogue.metrics.get_mut("Revenue").unwrap().period_seconds = 3600;
+        let rule = catalogue.rules["revenue"].clone();
+        let mut pace = Pace::default();
+        for (at, due_again) in
+            [("2026-11-23T12:01:00Z", true), ("2026-11-23T12:10:59Z", true), ("2026-11-23T12:11:00Z", false)]
+        {
+            let at: Timestamp = at.parse().unwrap();
+            pace.note(&catalogue, &rule, false, at);
+            assert_eq!(pace.is_due(&catalogue, &rule, at), due_again, "{at}");
+        }
+    }
+
+    /// Costs are read six hours after the end of their day, and not noted as read before they can be there.
+    #[test]
+    fn a_day_of_costs_is_due_when_its_costs_are_there() {
+        let mut catalogue = catalogue();
+        (catalogue.cycle_seconds, catalogue.ingestion_delay_seconds) = (60, 60);
+        let rule = catalogue.rules["service-cost"].clone();
+        let metric = catalogue.metrics.get_mut("ServiceCost").unwrap();
+        (metric.period_seconds, metric.source) = (86_400, crate::catalogue::Source::Cost { by_service: true });
+        let mut pace = Pace::default();
+        pace.note(&catalogue, &rule, true, "2026-11-23T12:00:00Z".parse().unwrap());
+        for (at, due) in
+            [("2026-11-24T00:01:00Z", false), ("2026-11-24T05:59:00Z", false), ("2026-11-24T06:00:00Z", true)]
+        {
+            assert_eq!(pace.is_due(&catalogue, &rule, at.parse().unwrap()), due, "{at}");
+        }
     }
 
     #[test]

@@ -10,12 +10,28 @@ use crate::formula::Formula;
 pub const COST_DAYS: u32 = 395;
 
 /// Of costs by service, which are kept as one item of at most 400 KB until the next day: four ends of a month for a hundred services.
-const COST_DAYS_BY_SERVICE: u32 = 124;
+pub const COST_DAYS_BY_SERVICE: u32 = 124;
 
 const DAY_SECONDS: u32 = 86_400;
 
+/// Whether a metric is a cost, or made of costs.
+pub(super) fn rests_on_costs(catalogue: &Catalogue, metric: &Metric) -> bool {
+    match &metric.source {
+        Source::Cost { .. } => true,
+        Source::Formula { .. } => days(catalogue, metric).is_some(),
+        Source::Cloudwatch { .. } | Source::Logs { .. } => false,
+    }
+}
+
 /// How many periods of a metric can be had; as many as one asks for where nothing limits it.
 pub(super) fn periods(catalogue: &Catalogue, metric: &Metric) -> usize {
+    days(catalogue, metric).map_or(usize::MAX, |days| {
+        usize::try_from(days.saturating_mul(DAY_SECONDS) / metric.period_seconds.max(1)).unwrap_or(usize::MAX)
+    })
+}
+
+/// How many days of a metric can be had; `None` where nothing limits it.
+fn days(catalogue: &Catalogue, metric: &Metric) -> Option<u32> {
     let mut seen = BTreeSet::new();
     let mut open = vec![metric.name.clone()];
     let mut days: Option<u32> = None;
@@ -33,7 +49,5 @@ pub(super) fn periods(catalogue: &Catalogue, metric: &Metric) -> usize {
         };
         days = Some(days.map_or(limit, |days| days.min(limit)));
     }
-    days.map_or(usize::MAX, |days| {
-        usize::try_from(days.saturating_mul(DAY_SECONDS) / metric.period_seconds.max(1)).unwrap_or(usize::MAX)
-    })
+    days
 }

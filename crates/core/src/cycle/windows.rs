@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::reach;
 use crate::catalogue::{Catalogue, Metric, Rule, Source};
 use crate::formula::Formula;
 use crate::metric::{Dimensions, Series};
 use crate::rule::{evaluation_range, mask_low_volume};
+
+const DAY_SECONDS: u32 = 86_400;
 
 /// Datapoints that a cycle has to read: those of one metric on one set of dimensions.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,8 +45,17 @@ pub fn newest_period(catalogue: &Catalogue, metric: &Metric, now: Timestamp) -> 
 /// End of that period. Costs are known a day late at the best.
 fn end_of(catalogue: &Catalogue, metric: &Metric, now: Timestamp) -> Timestamp {
     let period = i64::from(metric.period_seconds.max(1));
-    let settled = now.as_second() - i64::from(catalogue.ingestion_delay_seconds);
+    let settled = now.as_second() - i64::from(delay(catalogue, metric));
     Timestamp::from_second(settled.div_euclid(period) * period).unwrap_or(now)
+}
+
+/// How long after the end of a period its data is complete, in seconds.
+pub fn delay(catalogue: &Catalogue, metric: &Metric) -> u32 {
+    if reach::rests_on_costs(catalogue, metric) {
+        catalogue.cost_delay_seconds
+    } else {
+        catalogue.ingestion_delay_seconds
+    }
 }
 
 /// How many datapoints a rule is evaluated on: its evaluation range.
@@ -149,10 +161,13 @@ impl Windows {
                 self.failed.insert((metric.name.clone(), dimensions.clone()));
                 continue;
             }
-            let read = count.saturating_add(formula.lookback());
+            let read = count.saturating_add(behind(metric, formula));
             let inputs: BTreeMap<&str, Vec<Option<f64>>> =
                 formula.inputs().map(|input| (input, self.window(input, dimensions, read))).collect();
-            let values = formula.evaluate(&|name| inputs.get(name).map(Vec::as_slice), count);
+            let mut values = formula.evaluate(&|name| inputs.get(name).map(Vec::as_slice), count);
+            if formula.lookback() > 0 {
+                mask_unsettled(&mut values, &inputs, settling(metric));
+            }
             self.by_metric.entry(metric.name.clone()).or_default().insert(dimensions.clone(), values);
         }
     }
@@ -190,6 +205,12 @@ impl Windows {
         })
     }
 
+    /// Whether each series of a rule has a datapoint in its newest period.
+    pub fn is_complete(&self, rule: &Rule) -> bool {
+        let newest = self.by_metric.get(&rule.metric).into_iter().flat_map(BTreeMap::values);
+        newest.map(|window| window.last().copied().flatten()).all(|value| value.is_some())
+    }
+
     /// How many series there are.
     pub fn series(&self) -> usize {
         self.by_metric.values().map(BTreeMap::len).sum()
@@ -204,6 +225,42 @@ impl Windows {
                 Some((metric.name.clone(), window.last().copied().flatten()?))
             })
             .collect()
+    }
+}
+
+/// How many periods before a window a formula needs of its inputs: those that it adds up, and a day before these.
+fn behind(metric: &Metric, formula: &Formula) -> usize {
+    match formula.lookback() {
+        0 => 0,
+        lookback => lookback.saturating_add(settling(metric)),
+    }
+}
+
+/// A day, within which something must have been measured before what a formula adds up.
+fn settling(metric: &Metric) -> usize {
+    usize::try_from(DAY_SECONDS / metric.period_seconds.max(1)).unwrap_or(usize::MAX).max(1)
+}
+
+/// Leaves out what a formula adds up over hardly any data: two bad minutes after the first ones of all are no three days. A value stays
+/// where some input had a datapoint within a day before all that it adds up, so that a quiet night is no beginning.
+fn mask_unsettled(values: &mut [Option<f64>], inputs: &BTreeMap<&str, Vec<Option<f64>>>, settling: usize) {
+    let length = inputs.values().map(Vec::len).max().unwrap_or_default();
+    let is_known = |index: usize| inputs.values().any(|input| input.get(index).copied().flatten().is_some());
+    // The last period up to each one that is known.
+    let mut last_known = None;
+    let mut known_before: Vec<Option<usize>> = Vec::with_capacity(length);
+    for index in 0..length {
+        known_before.push(last_known);
+        if is_known(index) {
+            last_known = Some(index);
+        }
+    }
+    for (index, value) in values.iter_mut().enumerate() {
+        // What the value adds up begins a day after the first period that was read for it.
+        let known = known_before.get(index + settling).copied().flatten();
+        if known.is_none_or(|known| known < index) {
+            *value = None;
+        }
     }
 }
 
@@ -232,10 +289,34 @@ fn wanted(catalogue: &Catalogue, rules: &[&Rule], length: &dyn Fn(&Rule) -> usiz
         if let Some(Source::Formula { expression }) = catalogue.metrics.get(&name).map(|metric| &metric.source)
             && let Ok(formula) = Formula::parse(expression)
         {
-            let read = count.saturating_add(formula.lookback());
+            let read = count.saturating_add(catalogue.metrics.get(&name).map_or(0, |metric| behind(metric, &formula)));
             open.extend(formula.inputs().map(|input| (input.to_owned(), read)));
         }
         wanted.insert(name, count);
     }
     wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Periods in which something was measured, X, and the values that are left of all: a sum of 3 periods after 4 of settling.
+    fn left(measured: &str) -> String {
+        let input = measured.chars().map(|period| (period == 'X').then_some(1.0)).collect();
+        let inputs = BTreeMap::from([("Input", input)]);
+        let mut values = vec![Some(1.0); measured.len() - 6];
+        mask_unsettled(&mut values, &inputs, 4);
+        values.iter().map(|value| if value.is_some() { 'X' } else { '-' }).collect()
+    }
+
+    #[test]
+    fn what_is_added_up_over_hardly_any_data_is_no_value() {
+        assert_eq!(left("XXXXXXXXXX"), "XXXX");
+        // The first of all is in the sum of the first two values, and before that of the others.
+        assert_eq!(left("-----XXXXXX"), "--XXX");
+        // A quiet time of as long as settling takes: what is before it is known.
+        assert_eq!(left("X------XXXXX"), "X---XX");
+        assert_eq!(left("----------"), "----");
+    }
 }

@@ -53,7 +53,13 @@ impl Evaluator<'_, '_> {
                 }
                 Value::Series(points)
             }
-            Expression::RollingSum(inner, periods) => Value::Series(rolling_sum(&self.series(inner), *periods)),
+            Expression::RollingSum(inner, periods) => {
+                // Only what is summed up needs the periods before: three days by the minute are many.
+                let before = periods.saturating_sub(1);
+                let wider = Evaluator { window: self.window, len: self.len.saturating_add(before) };
+                let mut sums = rolling_sum(&wider.series(inner), *periods);
+                Value::Series(sums.split_off(before.min(sums.len())))
+            }
         }
     }
 

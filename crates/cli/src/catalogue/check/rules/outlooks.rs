@@ -1,7 +1,9 @@
 //! Rules that look further back than their datapoints: anomalies, trends, and comparisons with earlier weeks.
 
+use monitoring_core::cycle::{COST_DAYS, COST_DAYS_BY_SERVICE};
+
 use super::super::super::Finding;
-use super::super::super::document::{Duration, Rule, SameHour, Trend};
+use super::super::super::document::{Cost, Duration, Rule, SameHour, Trend};
 use super::super::super::resolve;
 use super::super::super::yaml::child;
 use super::super::{Checker, metrics};
@@ -17,7 +19,7 @@ const LONGEST_TREND: u32 = 90 * DAY;
 /// Weeks by a shorter period would be more than 8,000 datapoints of every series, each time.
 const SHORTEST_PERIOD: u32 = 300;
 
-/// How far back `CloudWatch` has data of a period of at least so many seconds, and Cost Explorer of days, in days.
+/// How far back `CloudWatch` has data of a period of at least so many seconds, in days.
 /// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>.
 const RETENTION: [(u32, u32); 2] = [(3_600, 455), (300, 63)];
 
@@ -81,16 +83,17 @@ fn check_trend(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &Rule
         return;
     }
     let period = resolve::period(checker.document, &rule.metric);
+    let kept = kept(checker, &rule.metric, period);
     let periods = trend.over.seconds / period.seconds.max(1);
     if !TREND_PERIODS.contains(&periods) {
         let [least, most] = [TREND_PERIODS.start(), TREND_PERIODS.end()]
             .map(|periods| Duration { seconds: period.seconds.saturating_mul(*periods) });
-        let most = Duration { seconds: most.seconds.min(kept(period)) };
+        let most = Duration { seconds: most.seconds.min(kept) };
         let message = format!("the trend of rule {name} looks {} back, {periods} periods of {period}", trend.over);
         checker.error(child(pointer, "over"), message, format!("write {least} to {most}"));
-    } else if trend.over.seconds > kept(period) {
+    } else if trend.over.seconds > kept {
         let message = format!("the trend of rule {name} looks {} back", trend.over);
-        let kept = Duration { seconds: kept(period) };
+        let kept = Duration { seconds: kept };
         checker.error(child(pointer, "over"), message, format!("write at most {kept}; older data is not kept"));
     }
 }
@@ -117,14 +120,17 @@ fn check_same_hour(checker: &mut Checker<'_>, pointer: &str, name: &str, rule: &
         checker.push(Finding::error(pointer, message, help).on_key());
         return;
     }
-    let weeks = kept(period).saturating_sub(DAY) / (7 * DAY);
+    let weeks = kept(checker, &rule.metric, period).saturating_sub(DAY) / (7 * DAY);
     if hour.weeks > weeks {
         let message = format!("rule {name} compares {} weeks of periods of {period}", hour.weeks);
         checker.error(child(pointer, "weeks"), message, format!("write at most {weeks}; older data is not kept"));
     }
 }
 
-/// For how long there is data of a period, in seconds.
-fn kept(period: Duration) -> u32 {
-    RETENTION.iter().find(|(least, _)| period.seconds >= *least).map_or(15, |(_, days)| *days) * DAY
+/// For how long there is data of a metric with this period, in seconds.
+fn kept(checker: &Checker<'_>, metric: &str, period: Duration) -> u32 {
+    let cloudwatch = RETENTION.iter().find(|(least, _)| period.seconds >= *least).map_or(15, |(_, days)| *days);
+    let costs = metrics::measured(checker.document, metric).into_iter().filter_map(|(_, metric)| metric.cost);
+    let costs = costs.map(|cost| if cost == Cost::ByService { COST_DAYS_BY_SERVICE } else { COST_DAYS });
+    costs.fold(cloudwatch, u32::min) * DAY
 }
