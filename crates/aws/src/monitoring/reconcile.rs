@@ -12,6 +12,7 @@ use monitoring_core::catalogue::{Rule, environment_suffix};
 use monitoring_core::cycle::Evaluated;
 use monitoring_core::incident::Incident;
 use monitoring_core::metric::Dimensions;
+use monitoring_core::rule::is_active;
 
 use super::{Engines, Monitor, Report, is_measured_ok};
 use crate::outside::Outside;
@@ -110,7 +111,12 @@ impl<O: Outside> Monitor<O> {
             let rule = self.catalogue.rules.get(&alert.rule).filter(|rule| self.evaluates(rule))?;
             // Of a series that the catalogue does not name any more nothing will ever be measured.
             let metric = self.catalogue.metrics.get(&rule.metric)?;
-            let _ = metric.dimensions.iter().find(|set| **set == alert.dimensions)?;
+            let is_named = metric.dimensions.is_empty()
+                || rule.condition.composite().is_some()
+                || metric.dimensions.contains(&alert.dimensions);
+            if !is_named {
+                return None;
+            }
             // An episode that ended was measured OK, and this is when.
             let ok_since = (alert.state == AlertState::Ok).then_some(alert.since);
             Some(Stands { rule, dimensions: &alert.dimensions, key: &alert.key, value: None, ok_since })
@@ -136,8 +142,10 @@ impl<O: Outside> Monitor<O> {
             let fires_there = member.is_some_and(|member| member.state == ChangeState::Firing);
             let episode = alert.and_then(|alert| alert.firing.as_ref());
             let levels: Vec<&str> = rule.condition.levels().map(|level| level.name.as_str()).collect();
+            // Outside of its hours a rule calls nobody.
+            let calls = rule.active_hours.as_ref().is_none_or(|hours| is_active(hours, now));
             let change = match episode {
-                Some(episode) if !fires_there && now.duration_since(episode.since) > PATIENCE => {
+                Some(episode) if calls && !fires_there && now.duration_since(episode.since) > PATIENCE => {
                     let level = levels.iter().position(|level| *level == episode.level).unwrap_or_default();
                     let change = ChangeOf { state: ChangeState::Firing, level, value, at: now, since: episode.since };
                     Some((change, "it fires, and no open incident knew of it"))
