@@ -6,13 +6,21 @@ use serde_json::Value;
 
 use crate::catalogue::{monitorctl, repository, stderr, stdout};
 
-/// The shipped catalogue with an objective on its requests.
-fn write_catalogue(directory: &Path) {
+/// The shipped catalogue with these objectives instead of its own.
+fn write_catalogue(directory: &Path, slos: &str) {
     let shipped = std::fs::read_to_string(repository().join("monitoring.yaml")).unwrap();
-    let slos = "slos:\n  api:\n    description: Requests succeed.\n    objective: 99.9\n    total: RequestCount\n    bad: ErrorCount\n\nrules:\n";
-    assert_eq!(shipped.matches("\nrules:\n").count(), 1);
-    std::fs::write(directory.join("c.yaml"), shipped.replacen("rules:\n", slos, 1)).unwrap();
+    let own = shipped.find("\nslos:\n").unwrap();
+    let rest = own + shipped[own..].find("\n# `response`").unwrap();
+    std::fs::write(directory.join("c.yaml"), format!("{}\n{slos}{}", &shipped[..own], &shipped[rest..])).unwrap();
 }
+
+const REQUESTS: &str = "slos:
+  api:
+    description: Requests succeed.
+    objective: 99.9
+    total: RequestCount
+    bad: ErrorCount
+";
 
 /// Four hours of 1,000 requests a minute; from 02:00 to 02:10 one in ten fails.
 fn record(directory: &Path) {
@@ -30,7 +38,7 @@ fn record(directory: &Path) {
 #[test]
 fn what_is_left_of_a_budget_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    write_catalogue(directory.path());
+    write_catalogue(directory.path(), REQUESTS);
     record(directory.path());
     let arguments = ["slo", "--catalogue", "c.yaml", "--from", ".", "--json"];
     let output = monitorctl(directory.path(), &arguments);
@@ -56,7 +64,8 @@ fn what_is_left_of_a_budget_is_told() {
 #[test]
 fn a_catalogue_without_objectives_says_how_to_add_one() {
     let directory = tempfile::tempdir().unwrap();
-    let output = monitorctl(directory.path(), &["slo", "--from", "simulation"]);
+    write_catalogue(directory.path(), "");
+    let output = monitorctl(directory.path(), &["slo", "--catalogue", "c.yaml", "--from", "simulation"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("no objective; add one under `slos:`"), "{}", stderr(&output));
 }
@@ -64,7 +73,7 @@ fn a_catalogue_without_objectives_says_how_to_add_one() {
 #[test]
 fn burn_rates_are_played_by_backtest_and_by_test() {
     let directory = tempfile::tempdir().unwrap();
-    write_catalogue(directory.path());
+    write_catalogue(directory.path(), REQUESTS);
     record(directory.path());
     let output =
         monitorctl(directory.path(), &["backtest", "api-burn-fast", "--catalogue", "c.yaml", "--from", ".", "--json"]);

@@ -23,7 +23,13 @@ pub(super) fn check(checker: &mut Checker<'_>) {
             checker.error(child(&pointer, "period"), message, "write 7d to 90d; 30d is usual");
         }
         if let Some(runbook) = &slo.runbook {
-            checker.known(child(&pointer, "runbook"), "runbooks", runbook, &format!("objective {name} names"));
+            let at = child(&pointer, "runbook");
+            checker.known(&at, "runbooks", runbook, &format!("objective {name} names"));
+            // A burn over days does not end within the time in which an action must have helped, so that what helped would be undone.
+            if checker.document.runbooks.get(runbook).is_some_and(|runbook| runbook.automation.is_some()) {
+                let message = format!("objective {name} names {runbook}, which acts by itself");
+                checker.error(at, message, "name a runbook without `automation`, or none; thresholds ask for actions");
+            }
         }
         check_metrics(checker, &pointer, name, slo);
     }

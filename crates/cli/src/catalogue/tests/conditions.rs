@@ -61,8 +61,8 @@ fn every_mistake_of_a_trend_is_reported() {
     );
     check("    trend:", "    warning: {above: 1}\n    trend:", "rule errors-rising has a threshold and `trend`");
     check("    trend:", "    engine: alarm\n    trend:", "is a CloudWatch alarm, which knows no `trend`");
-    check("metric: Errors\n", "", "rule errors-rising lacks the key `metric`");
-    check("metric: Errors\n", "metric: Erors\n", "did you mean \"Errors\"?");
+    check("    metric: Errors\n", "", "rule errors-rising lacks the key `metric`");
+    check("    metric: Errors\n", "    metric: Erors\n", "did you mean \"Errors\"?");
 }
 
 #[test]
@@ -74,18 +74,19 @@ fn every_mistake_of_a_comparison_with_weeks_is_reported() {
         "metric: Errors\n    description: Far",
         "Errors has a period of 1m; give the metric `period: 5m` or longer",
     );
-    check("weeks: 5", "weeks: 53", "weeks");
+    check("weeks: 5", "weeks: 18", "compares 18 weeks of periods of 1d; write at most 17; older data is not kept");
 }
 
 #[test]
 fn every_mistake_of_a_composite_is_reported() {
-    check("and not (spent", "and nor (spent", "`when` of failing-for-real: \"nor\" does not fit");
+    check("and not (spent", "and nor (spent", "`when` of failing-for-real: \"(\" does not fit");
     check(
         "not (spent",
         "not (spant",
         "`when` of failing-for-real names an unknown rule \"spant\"; did you mean \"spent\"?",
     );
     check("not (spent or", "not (failing-for-real or", "which is a composite as well");
+    check("error-rate and not (spent", "not (spent", "`when` of failing-for-real holds while no rule fires");
     check("    composite:", "    metric: Errors\n    composite:", "is a composite, which has no `metric`");
     check("    composite:", "    engine: alarm\n    composite:", "is a CloudWatch alarm, which knows no `composite`");
     check(

@@ -97,3 +97,12 @@ fn no_alarm_computes_a_rolling_sum() {
     let message = "rule error-rate is a CloudWatch alarm, which cannot compute ErrorRate: it has ROLLING_SUM";
     assert!(problems.iter().any(|problem| problem.message == message), "{problems:#?}");
 }
+
+#[test]
+fn an_objective_asks_for_no_action() {
+    let acting = "errors: {title: Errors, team: platform, steps: [Look at the log.], automation: {actions: [{circuit_breaker: {service: pay}}]}}";
+    let text = with_slo().replacen("errors: {title: Errors, team: platform, steps: [Look at the log.]}", acting, 1);
+    let (_, problems) = parse(Path::new("c.yaml"), &text);
+    let message = "objective checkout names errors, which acts by itself";
+    assert!(problems.iter().any(|problem| problem.message == message), "{problems:#?}");
+}
