@@ -350,9 +350,10 @@ pub fn storable(value: f64) -> Option<f64> {
     }
 }
 
-/// The range, where both of its ends can be kept.
+/// The range, where both of its ends can be kept, to four digits: it is only looked at, and a head is bounded.
 pub(crate) fn storable_range(range: Range) -> Option<Range> {
-    Some(Range { low: storable(range.low)?, high: storable(range.high)? })
+    let rounded = |end: f64| format!("{:.3e}", storable(end)?).parse().ok();
+    Some(Range { low: rounded(range.low)?, high: rounded(range.high)? })
 }
 
 /// At most `max` bytes of the text, control characters and bidirectional overrides replaced by a space, with an

@@ -9,7 +9,7 @@ use super::evidence::{Gathered, commonest, wanted};
 use super::{Found, Investigation, Kind, Question};
 use crate::alert::GroupKey;
 use crate::catalogue::{Catalogue, Condition, Metric, Rule, Source};
-use crate::cycle::{self, Need, Windows, newest_period};
+use crate::cycle::{self, Need, Windows, is_told, newest_period};
 use crate::diagnosis::{self, Call, Cause, Diagnosis, Finding, Input, Measured, MetricChange, Node, Target, diagnose};
 use crate::metric::{Dimensions, Sample, Unit, format_dimensions};
 
@@ -84,8 +84,11 @@ pub fn investigate(
 fn rules(catalogue: &Catalogue) -> Vec<&Rule> {
     let is_prompt = |rule: &&Rule| {
         let metric = catalogue.metrics.get(&rule.metric);
+        // A burn rate follows what it counts by minutes to days, and a composite has no metric of its own.
+        let follows = |metric: &Metric| matches!(metric.source, Source::Formula { .. }) && !is_told(metric);
         metric.is_some_and(|metric| {
-            metric.period_seconds <= LONGEST_PERIOD && !matches!(metric.source, Source::Cost { .. })
+            let is_late = metric.period_seconds > LONGEST_PERIOD || matches!(metric.source, Source::Cost { .. });
+            !is_late && !follows(metric) && rule.condition.composite().is_none()
         })
     };
     catalogue.rules.values().filter(is_prompt).filter(|rule| !is_burn_rate(catalogue, rule)).collect()

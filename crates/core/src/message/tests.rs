@@ -354,5 +354,5 @@ fn what_a_detector_expected_is_told_beside_the_value() {
     }];
     let sentence = "low: Revenue is unusual, measured $12/h (expected: $80/h to $140.50/h)";
     let channels = all_channels(&notice);
-    assert_eq!(channels.matches(sentence).count(), 3, "e-mail, Slack and PagerDuty: {channels}");
+    assert_eq!(channels.matches(sentence).count(), 4, "e-mail, Slack twice, PagerDuty: {channels}");
 }

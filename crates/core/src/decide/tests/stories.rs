@@ -627,6 +627,10 @@ fn a_full_head_is_bounded_whatever_the_text() {
                 dimensions: (0..10).map(|i| (format!("{i}{}", quotes(4)), quotes(5))).collect(),
                 value: Some(-1.234_567_890_123_456_7e-100),
                 threshold: Some(-1.234_567_890_123_456_7e-100),
+                expected: crate::alert::storable_range(crate::metric::Range {
+                    low: -1.234_567_890_123_456_7e-100,
+                    high: 1.234_567_890_123_456_7e-100,
+                }),
                 comparison: Some(crate::catalogue::Comparison::AtLeast),
                 unit: Unit::Milliseconds,
                 runbook: Some("high-error-rate".to_owned()),
