@@ -6,6 +6,7 @@
 mod action_items;
 mod actions;
 mod alarms;
+mod composites;
 mod crashes;
 mod cycles;
 mod deliveries;
