@@ -138,11 +138,6 @@ fn call(time: &str, who: &str, name: &str, parameters: &Value, response: &Value)
     Call { at: at(time), who: Some(who.to_owned()), record }
 }
 
-fn of_service(time: &str, service: &str, name: &str, parameters: &Value) -> Call {
-    let record = json!({ "eventSource": service, "eventName": name, "requestParameters": parameters });
-    Call { at: at(time), who: Some("bob".to_owned()), record }
-}
-
 fn version(name: &str, time: &str) -> Version {
     Version { name: name.to_owned(), at: at(time) }
 }
@@ -196,137 +191,68 @@ fn what_lambda_alone_knows_has_no_name_of_a_person() {
     );
 }
 
+/// What is told of a call at 11:50, if anything.
+#[track_caller]
+fn check_call(service: &str, name: &str, parameters: &Value, response: &Value, expected: Option<&str>) {
+    let record = json!({
+        "eventSource": format!("{service}.amazonaws.com"),
+        "eventName": name,
+        "requestParameters": parameters,
+        "responseElements": response,
+    });
+    let call = Call { at: at("2026-11-23T11:50:00Z"), who: Some("a".to_owned()), record };
+    let expected: Vec<String> = expected.map(|what| format!("{what} by a (CloudTrail)")).into_iter().collect();
+    assert_eq!(changes(gathered(&[], vec![call])), expected, "{service}:{name}");
+}
+
 #[test]
-fn calls_are_told_in_words() {
-    let function = |name: &str| json!({ "functionName": name });
-    let nothing = json!(null);
-    for (call, expected) in [
-        (
-            call("2026-11-23T11:50:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" })),
-            Some("api got version 7"),
-        ),
-        (
-            call(
-                "2026-11-23T11:50:00Z",
-                "a",
-                "UpdateFunctionCode20150331v2",
-                &function("api:live"),
-                &json!({ "version": "$LATEST" }),
-            ),
-            Some("api got new code"),
-        ),
-        (
-            call(
-                "2026-11-23T11:50:00Z",
-                "a",
-                "UpdateFunctionConfiguration20150331v2",
-                &json!({ "functionName": "api", "timeout": 3, "environment": {} }),
-                &nothing,
-            ),
-            Some("api got another configuration (environment, timeout)"),
-        ),
-        (
-            call(
-                "2026-11-23T11:50:00Z",
-                "a",
-                "UpdateAlias20150331",
-                &json!({ "functionName": "123456789012:function:api", "name": "live", "functionVersion": "9" }),
-                &nothing,
-            ),
-            Some("live of api serves version 9"),
-        ),
-        (
-            call("2026-11-23T11:50:00Z", "a", "PutFunctionConcurrency20171031", &function("api"), &nothing),
-            Some("api: PutFunctionConcurrency"),
-        ),
-        // Somebody else's function.
-        (call("2026-11-23T11:50:00Z", "a", "UpdateFunctionCode20150331v2", &function("other"), &nothing), None),
-        (
-            call(
-                "2026-11-23T11:50:00Z",
-                "a",
-                "UpdateFunctionCode20150331v2",
-                &json!({ "functionName": ["api"] }),
-                &nothing,
-            ),
-            None,
-        ),
-        (
-            of_service(
-                "2026-11-23T11:50:00Z",
-                "cloudformation.amazonaws.com",
-                "UpdateStack",
-                &json!({ "stackName": "shop" }),
-            ),
-            Some("shop: UpdateStack (cloudformation)"),
-        ),
-        (
-            of_service(
-                "2026-11-23T11:50:00Z",
-                "ssm.amazonaws.com",
-                "PutParameter",
-                &json!({ "name": "/ai-nutritionist/model" }),
-            ),
-            Some("/ai-nutritionist/model: PutParameter (ssm)"),
-        ),
-        (
-            of_service("2026-11-23T11:50:00Z", "ssm.amazonaws.com", "PutParameter", &json!({ "name": "/elsewhere/x" })),
-            None,
-        ),
-        (
-            of_service(
-                "2026-11-23T11:50:00Z",
-                "logs.amazonaws.com",
-                "CreateLogStream",
-                &json!({ "logGroupName": "/aws/lambda/else" }),
-            ),
-            None,
-        ),
-        // What writes all day and names what the catalogue names.
-        (
-            of_service(
-                "2026-11-23T11:50:00Z",
-                "logs.amazonaws.com",
-                "CreateLogStream",
-                &json!({ "logGroupName": "/aws/lambda/api" }),
-            ),
-            None,
-        ),
-        (call("2026-11-23T11:50:00Z", "a", "TagResource20170331v2", &function("api"), &nothing), None),
-        (
-            of_service(
-                "2026-11-23T11:50:00Z",
-                "application-autoscaling.amazonaws.com",
-                "PutScalingPolicy",
-                &json!({ "resourceId": "function/api", "serviceNamespace": "lambda" }),
-            ),
-            Some("api: PutScalingPolicy (application-autoscaling)"),
-        ),
-        (
-            of_service(
-                "2026-11-23T11:50:00Z",
-                "apigateway.amazonaws.com",
-                "CreateDeployment",
-                &json!({ "restApiId": "a1b2", "stageName": "prod" }),
-            ),
-            Some("a1b2: CreateDeployment (apigateway)"),
-        ),
-        // Too early, and what has nothing of a record.
-        (
-            call("2026-11-23T07:00:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" })),
-            None,
-        ),
-        (Call { at: at("2026-11-23T11:50:00Z"), who: None, record: json!("odd") }, None),
-    ] {
-        let told = changes(gathered(&[], vec![call.clone()]));
-        let expected: Vec<String> =
-            expected.map(|what| format!("{what} by {} (CloudTrail)", call.who.clone().unwrap())).into_iter().collect();
-        assert_eq!(told, expected, "{call:?}");
-    }
-    let mut failed =
-        call("2026-11-23T11:50:00Z", "a", "PublishVersion20150331", &function("api"), &json!({ "version": "7" }));
+fn calls_about_a_function_are_told_in_words() {
+    let check = |name: &str, parameters: Value, response: Value, expected: Option<&str>| {
+        check_call("lambda", name, &parameters, &response, expected);
+    };
+    let of = |function: &str| json!({ "functionName": function });
+    check("PublishVersion20150331", of("api"), json!({ "version": "7" }), Some("api got version 7"));
+    check("UpdateFunctionCode20150331v2", of("api:live"), json!({ "version": "$LATEST" }), Some("api got new code"));
+    let set = json!({ "functionName": "api", "timeout": 3, "environment": {} });
+    let told = "api got another configuration (environment, timeout)";
+    check("UpdateFunctionConfiguration20150331v2", set, json!(null), Some(told));
+    let moved = json!({ "functionName": "123456789012:function:api", "name": "live", "functionVersion": "9" });
+    check("UpdateAlias20150331", moved, json!(null), Some("live of api serves version 9"));
+    check("PutFunctionConcurrency20171031", of("api"), json!(null), Some("api: PutFunctionConcurrency"));
+    // It changes nothing of how the function works; it is somebody else's; it names none.
+    check("TagResource20170331v2", of("api"), json!(null), None);
+    check("UpdateFunctionCode20150331v2", of("other"), json!(null), None);
+    check("UpdateFunctionCode20150331v2", json!({ "functionName": ["api"] }), json!(null), None);
+}
+
+#[test]
+fn calls_of_other_services_are_told_where_they_change_how_something_works() {
+    let check = |service: &str, name: &str, parameters: Value, expected: Option<&str>| {
+        check_call(service, name, &parameters, &json!(null), expected);
+    };
+    let stack = json!({ "stackName": "shop" });
+    check("cloudformation", "UpdateStack", stack.clone(), Some("shop: UpdateStack (cloudformation)"));
+    check("cloudformation", "SetStackPolicy", stack, None);
+    let deployed = json!({ "restApiId": "a1b2", "stageName": "prod" });
+    check("apigateway", "CreateDeployment", deployed, Some("a1b2: CreateDeployment (apigateway)"));
+    let own = "/ai-nutritionist/model";
+    check("ssm", "PutParameter", json!({ "name": own }), Some("/ai-nutritionist/model: PutParameter (ssm)"));
+    check("ssm", "PutParameter", json!({ "name": "/elsewhere/x" }), None);
+    let scaled = json!({ "resourceId": "function/api", "serviceNamespace": "lambda" });
+    let told = "api: PutScalingPolicy (application-autoscaling)";
+    check("application-autoscaling", "PutScalingPolicy", scaled, Some(told));
+    // Each new process of a function writes so, and names what the catalogue names.
+    check("logs", "CreateLogStream", json!({ "logGroupName": "/aws/lambda/api" }), None);
+}
+
+#[test]
+fn what_is_too_old_failed_or_is_no_record_is_not_told() {
+    let published =
+        |time| call(time, "a", "PublishVersion20150331", &json!({ "functionName": "api" }), &json!({ "version": "7" }));
+    let mut failed = published("2026-11-23T11:50:00Z");
     failed.record["errorCode"] = json!("AccessDenied");
-    assert!(changes(gathered(&[], vec![failed])).is_empty(), "what failed changed nothing");
+    let odd = Call { at: at("2026-11-23T11:50:00Z"), who: None, record: json!("odd") };
+    assert!(changes(gathered(&[], vec![published("2026-11-23T07:00:00Z"), failed, odd])).is_empty());
 }
 
 #[test]
