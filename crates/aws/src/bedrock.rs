@@ -132,7 +132,7 @@ mod tests {
     /// The expected signatures are botocore's (1.43.106, `SigV4Auth`) of the same request.
     #[test]
     fn a_request_is_signed_as_aws_signs_it() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_446_000);
+        let now = SystemTime::from("2026-11-23T15:00:00Z".parse::<jiff::Timestamp>().unwrap());
         let url = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/amazon.nova-lite-v1%3A0/converse";
         for (token, expected) in [
             (None, "0f55ac43330f59e08210658561cdc0b21cee3b8c8f11bb820243774b8333b435"),

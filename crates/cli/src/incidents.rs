@@ -89,7 +89,7 @@ enum Progress {
 pub async fn run(args: IncidentsArgs, json: bool) -> Result<u8, Exit> {
     match args.command {
         Command::List { status, door } => list(status, &door, json).await,
-        Command::Show { id, door } => show(&id, &door, json).await,
+        Command::Show { id, door } => Box::pin(show(&id, &door, json)).await,
         Command::Acknowledge(args) => act("acknowledge", None, args, json).await,
         Command::Resolve(args) => act("resolve", None, args, json).await,
         Command::Reopen(args) => act("reopen", None, args, json).await,

@@ -166,13 +166,13 @@ async fn list(draft: bool, args: &DoorArgs, json: bool) -> Result<u8, Exit> {
 }
 
 async fn show(one: &OneArgs, json: bool) -> Result<u8, Exit> {
-    let document = read(one).await?;
+    let document = Box::pin(read(one)).await?;
     print(&if json { pretty(&document)? } else { readable(&markdown::markdown(&document)) });
     Ok(OK)
 }
 
 async fn export(form: FormArgs, out: Option<&Path>, one: &OneArgs) -> Result<u8, Exit> {
-    let document = read(one).await?;
+    let document = Box::pin(read(one)).await?;
     let text = if form.html {
         html::html(&document)
     } else if form.md {
