@@ -7,9 +7,8 @@ use crate::incident::{Entry, Fact, RECOVERY, Status};
 use crate::investigation::{Investigation, Kind};
 use crate::message::{date_and_time, format_seconds};
 
-/// The most notes that are quoted, the most things that could not be looked at, and the most alerts whose order is told.
+/// The most notes that are quoted, and the most alerts whose order is told.
 const MAX_NOTES: usize = 8;
-const MAX_UNSEEN: usize = 6;
 const MAX_ALERTS: usize = 6;
 
 /// What is not known where nobody said it.
@@ -112,7 +111,7 @@ fn logged(course: &Course<'_>) -> Option<Statement> {
 /// What could not be looked at, and why: what is said above was found without it.
 fn unseen(course: &Course<'_>) -> Vec<Statement> {
     let Some((entry, found)) = investigation(course) else { return Vec::new() };
-    let unseen = found.findings.iter().filter(|found| found.kind == Kind::Unavailable).take(MAX_UNSEEN);
+    let unseen = found.findings.iter().filter(|found| found.kind == Kind::Unavailable);
     unseen
         .map(|unseen| {
             let text = format!("When people were called, this could not be looked at: {}.", unseen.text);

@@ -30,8 +30,8 @@ You help to write the post-mortem of an incident. The user gives you numbered fa
 what they say; add no cause, no figure, no name and no advice that they do not hold. Write plain, short English sentences, blame nobody. \
 Answer with one JSON object and nothing else: {\"narrative\": [{\"text\": \"...\", \"facts\": [\"F1\"]}], \"lessons\": [{\"text\": \"...\", \
 \"facts\": [\"F2\", \"F3\"]}]}. Each text is one sentence, and `facts` names the facts that it rests on. At most 8 sentences of narrative, in \
-the order of time, and at most 5 lessons. Write numbers in \
-digits, as a fact has them and with its unit, and take all numbers of a sentence from one fact. Leave out what no fact supports.";
+the order of time, and at most 5 lessons. Write numbers in digits, as a fact has them and with its unit, and take all numbers of a sentence \
+from one fact. Leave out what no fact supports.";
 
 /// Something that a model is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
