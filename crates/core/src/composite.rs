@@ -65,7 +65,7 @@ impl Expression {
         let mut reader = Reader { text, tokens: tokens(text)?, next: 0, depth: 0 };
         let root = reader.or()?;
         if let Some(token) = reader.peek() {
-            return Err(reader.wrong(token, "\"and\", \"or\" or the end"));
+            return Err(wrong(token, "\"and\", \"or\" or the end"));
         }
         let mut names = Vec::new();
         root.collect_names(&mut names);
@@ -204,11 +204,6 @@ impl<'t> Reader<'t> {
         found
     }
 
-    fn wrong(&self, token: Token<'_>, expected: &str) -> ExpressionError {
-        let problem = format!("\"{}\" does not fit", token.text);
-        ExpressionError { offset: token.offset, problem, expected: expected.to_owned() }
-    }
-
     fn or(&mut self) -> Result<Node, ExpressionError> {
         let mut nodes = vec![self.and()?];
         while self.takes("or") {
@@ -244,7 +239,7 @@ impl<'t> Reader<'t> {
             if !self.takes(")") {
                 let expected = "\"and\", \"or\" or \")\"";
                 return Err(match self.peek() {
-                    Some(token) => self.wrong(token, expected),
+                    Some(token) => wrong(token, expected),
                     None => ExpressionError {
                         offset: self.text.len(),
                         problem: "a parenthesis is not closed".to_owned(),
@@ -254,7 +249,7 @@ impl<'t> Reader<'t> {
             }
             inner
         } else if token.text == ")" || token.is("and") || token.is("or") {
-            return Err(self.wrong(token, EXPECTED));
+            return Err(wrong(token, EXPECTED));
         } else {
             self.next += 1;
             Node::Fires(token.text.to_owned())
@@ -262,6 +257,11 @@ impl<'t> Reader<'t> {
         self.depth -= 1;
         Ok(node)
     }
+}
+
+fn wrong(token: Token<'_>, expected: &str) -> ExpressionError {
+    let problem = format!("\"{}\" does not fit", token.text);
+    ExpressionError { offset: token.offset, problem, expected: expected.to_owned() }
 }
 
 fn joined(mut nodes: Vec<Node>, join: fn(Vec<Node>) -> Node) -> Node {

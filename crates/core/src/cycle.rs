@@ -112,7 +112,7 @@ pub fn evaluate<'a>(
         }
     }
     let firing = composites::firing(catalogue, &evaluated, known, now);
-    let composites = rules.iter().filter_map(|rule| composites::evaluate(rule, &|name| firing.contains(name)));
+    let composites = rules.iter().copied().filter_map(|rule| composites::evaluate(rule, &|name| firing.contains(name)));
     evaluated.extend(composites);
     evaluated
 }

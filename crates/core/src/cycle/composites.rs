@@ -39,7 +39,7 @@ fn is_of_catalogue(catalogue: &Catalogue, alert: &Alert) -> bool {
 }
 
 /// What a composite rule comes to while these rules fire; `None` for another rule.
-pub(super) fn evaluate<'a>(rule: &&'a Rule, fires: &dyn Fn(&str) -> bool) -> Option<Evaluated<'a>> {
+pub(super) fn evaluate<'a>(rule: &'a Rule, fires: &dyn Fn(&str) -> bool) -> Option<Evaluated<'a>> {
     let (verdict, because) = judge(rule, fires)?;
     let dimensions = Dimensions::new();
     let key = AlertKey::new(&rule.name, &dimensions, None);

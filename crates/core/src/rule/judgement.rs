@@ -33,7 +33,7 @@ impl Reading {
 /// How many datapoints before its evaluation range a condition rests on.
 pub fn history(condition: &Condition, period_seconds: u32) -> usize {
     match condition {
-        Condition::Trend { trend, .. } => trend::window(trend, period_seconds).saturating_sub(1),
+        Condition::Trend { trend, .. } => trend::window(*trend, period_seconds).saturating_sub(1),
         Condition::SameHour { usual, .. } => same_hour::history(usual, period_seconds),
         Condition::Threshold { .. }
         | Condition::Absence { .. }
@@ -55,10 +55,10 @@ pub fn readings(
     let indices = first..datapoints.len();
     match condition {
         Condition::Trend { tier, trend } => {
-            let window = trend::window(trend, metric.period_seconds);
+            let window = trend::window(*trend, metric.period_seconds);
             let project = |index: usize| {
                 let range = datapoints.get((index + 1).checked_sub(window)?..=index)?;
-                let projection = trend::project(trend, tier.comparison, metric.period_seconds, range)?;
+                let projection = trend::project(*trend, tier.comparison, metric.period_seconds, range)?;
                 Some(Reading(Kind::Trend(projection)))
             };
             indices.map(project).collect()
@@ -131,7 +131,7 @@ fn because(
         (Kind::Trend(projection), Condition::Trend { trend, .. }) => {
             let after = SignedDuration::from_secs(i64::from(metric.period_seconds).saturating_mul(periods));
             let end = at.saturating_add(after).unwrap_or(at);
-            projection.reason(tier, trend, metric.period_seconds, metric.unit, end)
+            projection.reason(tier, *trend, metric.period_seconds, metric.unit, end)
         }
         (Kind::SameHour(share), _) => share.reason(tier, metric.unit),
         (Kind::Trend(_), _) => return None,

@@ -33,13 +33,13 @@ pub(super) struct Projection {
 }
 
 /// How many datapoints the line is fitted to.
-pub(super) fn window(trend: &Trend, period_seconds: u32) -> usize {
+pub(super) fn window(trend: Trend, period_seconds: u32) -> usize {
     usize::try_from(trend.over_seconds / period_seconds.max(1)).unwrap_or(usize::MAX).max(1)
 }
 
 /// The projection at the newest of these datapoints; `None` where it is missing, or more than half of them are.
 pub(super) fn project(
-    trend: &Trend,
+    trend: Trend,
     comparison: Comparison,
     period_seconds: u32,
     datapoints: &[Option<f64>],
@@ -54,7 +54,7 @@ pub(super) fn project(
 
 impl Projection {
     /// Why it is wrong: `rises by 2 % an hour and will be above 90 % at 2026-11-28 14:20 UTC, in 5 h`. `end` is the end of the period.
-    pub(super) fn reason(self, tier: &Tier, trend: &Trend, period_seconds: u32, unit: Unit, end: Timestamp) -> String {
+    pub(super) fn reason(self, tier: &Tier, trend: Trend, period_seconds: u32, unit: Unit, end: Timestamp) -> String {
         let threshold = format!("{} {}", tier.comparison, unit.format(tier.threshold));
         if tier.comparison.breaches(self.now, tier.threshold) {
             let over = format_seconds(i64::from(trend.over_seconds));
