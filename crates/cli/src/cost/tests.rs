@@ -9,6 +9,7 @@ use monitoring_aws::outside::{
 use monitoring_aws::store::Store;
 use monitoring_core::catalogue::{Catalogue, Engine, Source};
 use monitoring_core::investigation::{Gathered, Wanted};
+use monitoring_core::metric::{Sample, Series};
 
 use super::*;
 use crate::catalogue::Loaded;
@@ -45,7 +46,12 @@ struct Counting(Arc<Mutex<Vec<SeriesRequest>>>);
 impl Outside for Counting {
     async fn series(&self, requests: &[SeriesRequest], _: jiff::Timestamp) -> Vec<SeriesAnswer> {
         self.0.lock().unwrap().extend(requests.iter().cloned());
-        requests.iter().map(|_| Ok(Vec::new())).collect()
+        // There is a datapoint of each period, as in most hours; what is late is asked for again.
+        let newest = |request: &SeriesRequest| {
+            let at = request.end - jiff::SignedDuration::from_secs(i64::from(request.period_seconds));
+            Series::new(request.dimensions.clone(), vec![Sample { at, value: 100.0 }])
+        };
+        requests.iter().map(|request| Ok(vec![newest(request)])).collect()
     }
 
     async fn evidence(&self, _: &Wanted) -> Gathered {

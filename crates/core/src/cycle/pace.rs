@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use super::{delay, newest_period};
 use crate::catalogue::{Catalogue, Rule};
 
-/// How long a datapoint is waited for that is not there when its period is complete.
+/// How long a datapoint is waited for that is not there when its period is complete...
 const LATE_SECONDS: i64 = 10 * 60;
+
+/// ... where the next period is far away. Of shorter ones it is seen with the next, and many of them never have a datapoint.
+const WAITED_FOR_SECONDS: u32 = 3600;
 
 /// What was evaluated, and up to which period. A process keeps it in memory: one that begins knows nothing, and so
 /// evaluates everything.
@@ -25,12 +28,13 @@ impl Pace {
     }
 
     /// Notes that a rule was evaluated, and that nothing of it has to be tried again. Where the newest period has no datapoint,
-    /// `is_complete` is false, and it is looked for again for some minutes: it may only be late.
+    /// `is_complete` is false, and that of an hour or a day is looked for again for some minutes: it may only be late.
     pub fn note(&mut self, catalogue: &Catalogue, rule: &Rule, is_complete: bool, now: Timestamp) {
         if let Some(newest) = newest_long_period(catalogue, rule, now) {
             let Some(metric) = catalogue.metrics.get(&rule.metric) else { return };
             let known = i64::from(metric.period_seconds) + i64::from(delay(catalogue, metric));
-            if !is_complete && now.as_second() - newest.as_second() - known < LATE_SECONDS {
+            let may_be_late = !is_complete && metric.period_seconds >= WAITED_FOR_SECONDS;
+            if may_be_late && now.as_second() - newest.as_second() - known < LATE_SECONDS {
                 return;
             }
             self.done.insert(rule.name.clone(), newest);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::SignedDuration;
 use monitoring_core::alert::{Alert, AlertKey, step};
 use monitoring_core::catalogue::{Catalogue, Condition, Rule, Severity, Source};
+use monitoring_core::cycle::is_told;
 use monitoring_core::formula::Formula;
 use monitoring_core::rule::{evaluate, evaluation_range, is_active, mask_low_volume};
 
@@ -42,8 +43,13 @@ fn play(catalogue: &Catalogue, simulation: Simulation, start: Timestamp) -> Vec<
         }
         let mut firing: BTreeMap<&str, (&Rule, Severity)> = BTreeMap::new();
         // What is unusual is learnt; the anomalies of these days are told by `monitorctl backtest`.
-        let learnt = |rule: &&Rule| matches!(rule.condition, Condition::Anomaly { .. });
-        for rule in catalogue.rules.values().filter(|rule| !learnt(rule)) {
+        // So are burn rates, which rest on days.
+        let looks_back = |rule: &&Rule| {
+            let metric = &catalogue.metrics[&rule.metric];
+            let burns = matches!(metric.source, Source::Formula { .. }) && !is_told(metric);
+            burns || matches!(rule.condition, Condition::Anomaly { .. })
+        };
+        for rule in catalogue.rules.values().filter(|rule| !looks_back(rule)) {
             watcher.watch(rule, &mut alerts, now);
             for alert in alerts.values().filter(|alert| alert.rule == rule.name) {
                 let Some(episode) = &alert.firing else { continue };
