@@ -499,7 +499,9 @@ impl Incident {
             return;
         }
         if let Step::Told { channels } = progress {
-            channels.iter().for_each(|channel| self.told(channel, number));
+            for channel in channels {
+                self.told(channel, number);
+            }
         }
         if let Some(run) = self.runs.iter_mut().find(|known| known.number == number) {
             run.apply(progress);

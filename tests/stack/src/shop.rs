@@ -78,7 +78,7 @@ impl<'a> Shop<'a> {
                     "Unit": "Count",
                 })
             };
-            let data = Value::from_iter(minutes_ago.iter().map(datum)).to_string();
+            let data = minutes_ago.iter().map(datum).collect::<Value>().to_string();
             self.operate(&["cloudwatch", "put-metric-data", "--namespace", namespace, "--metric-data", &data]);
         }
     }
@@ -93,7 +93,7 @@ impl<'a> Shop<'a> {
         [function["ReservedConcurrentExecutions"].clone(), read, write]
     }
 
-    /// The calls in the record of CloudTrail that changed the function's concurrency, since it was created, oldest first, as a
+    /// The calls in the record of `CloudTrail` that changed the function's concurrency, since it was created, oldest first, as a
     /// plan prints their requests.
     #[must_use]
     pub fn recorded_of_function(&self) -> Vec<Value> {
@@ -111,7 +111,7 @@ impl<'a> Shop<'a> {
         changes
     }
 
-    /// The calls in the record of CloudTrail that updated the table, oldest first, as a plan prints their requests.
+    /// The calls in the record of `CloudTrail` that updated the table, oldest first, as a plan prints their requests.
     #[must_use]
     pub fn recorded_of_table(&self) -> Vec<Value> {
         let updates = self.recorded(TABLE).into_iter().filter(|event| event["eventName"] == "UpdateTable");
