@@ -35,7 +35,7 @@ pub const RECOVERY: &str = "recovery";
 
 /// The most bytes of a member's title and quote, and of all its dimensions together as JSON.
 const MAX_TITLE: usize = 100;
-const MAX_QUOTE: usize = 120;
+const MAX_QUOTE: usize = 110;
 const MAX_DIMENSIONS: usize = 100;
 
 /// `INC-20261123-0f3a9c1d`.
@@ -638,8 +638,8 @@ impl Member {
             unit: change.unit,
             runbook: change.runbook.clone(),
             quote: change.quote.as_deref().map(|quote| bounded(quote, MAX_QUOTE)),
-            // Of an alert that ended, what it fired on is still what matters.
-            expected: change.expected.or(known.and_then(|member| member.expected)),
+            // Of an alert that ended, what it fired on is still what matters. What is quoted was not understood, and no detector said it.
+            expected: change.expected.or(known.and_then(|member| member.expected)).filter(|_| change.quote.is_none()),
         }
     }
 }
