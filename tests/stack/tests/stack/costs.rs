@@ -32,7 +32,6 @@ const BILLED: [(&str, &str); 6] = [
 
 #[tokio::test]
 #[ignore = "needs the zips and a local AWS; scripts/test.sh runs it"]
-#[expect(clippy::print_stdout, reason = "how far they were apart is worth reading also where it passes")]
 async fn quiet_minutes_cost_what_the_bill_says() {
     let suite = Deployment::start().await;
     let bill = bill();
