@@ -100,13 +100,26 @@ impl Unit {
     }
 }
 
-/// From one value to another, in a metric's unit.
+/// From one value to another, in a metric's unit. As JSON a pair, since a bounded incident has many.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "[f64; 2]", into = "[f64; 2]")]
 pub struct Range {
     /// The lower end.
     pub low: f64,
     /// The upper end.
     pub high: f64,
+}
+
+impl From<[f64; 2]> for Range {
+    fn from([low, high]: [f64; 2]) -> Self {
+        Self { low, high }
+    }
+}
+
+impl From<Range> for [f64; 2] {
+    fn from(Range { low, high }: Range) -> Self {
+        [low, high]
+    }
 }
 
 /// `18 min`, `2 h 5 min`, `3 d 4 h`: a length of time as a person would say it. Negative counts as zero.

@@ -30,9 +30,10 @@ const MARGIN: f64 = 1.25;
 /// What days at the turn of months had beyond the usual.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub(super) struct MonthTurns {
-    /// Oldest first, by place: 1, 2, 3 from the beginning of a month, -1, -2 from its end.
+    /// Oldest first, by place: 1, 2, 3 from the beginning of a month, -1, -2 from its end. Bits of floats, which JSON would not keep exactly:
+    /// a detector that is read again goes on as the one that was kept.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    beyond: BTreeMap<i8, VecDeque<f64>>,
+    beyond: BTreeMap<i8, VecDeque<u64>>,
 }
 
 impl MonthTurns {
@@ -45,7 +46,7 @@ impl MonthTurns {
     /// few of them are known.
     pub(super) fn as_before(&self, at: Timestamp, beyond: f64) -> Option<f64> {
         let known = self.beyond.get(&place(at)?).filter(|known| known.len() >= LEAST_MONTHS)?;
-        let mut sorted: Vec<f64> = known.iter().copied().collect();
+        let mut sorted: Vec<f64> = known.iter().map(|bits| f64::from_bits(*bits)).collect();
         sorted.sort_by(f64::total_cmp);
         let dropped = usize::from(sorted.len() >= MONTHS_TO_DROP_ONE);
         let least = sorted.get(dropped).copied().unwrap_or_default();
@@ -57,7 +58,7 @@ impl MonthTurns {
     pub(super) fn learn(&mut self, at: Timestamp, beyond: f64) {
         let Some(place) = place(at).filter(|_| beyond.is_finite()) else { return };
         let known = self.beyond.entry(place).or_default();
-        known.push_back(beyond);
+        known.push_back(beyond.to_bits());
         while known.len() > REMEMBERED {
             known.pop_front();
         }
@@ -70,7 +71,7 @@ impl MonthTurns {
             && self
                 .beyond
                 .values()
-                .all(|known| known.len() <= REMEMBERED && known.iter().all(|value| value.is_finite()))
+                .all(|known| known.len() <= REMEMBERED && known.iter().all(|bits| f64::from_bits(*bits).is_finite()))
     }
 }
 

@@ -94,9 +94,9 @@ struct Open {
     since: Timestamp,
     side: Side,
     reason: String,
-    /// What was expected of the sample that began it.
+    /// What was expected of the sample that began it, from low to high: bits of floats, which JSON would not keep exactly.
     #[serde(default)]
-    expected: Option<Range>,
+    expected: Option<[u64; 2]>,
     /// How many newest samples in a row were as expected.
     good: u32,
 }
@@ -130,7 +130,13 @@ impl Watch {
             let anomaly = anomaly.with_monthly(monthly);
             let reason = crate::alert::bounded(&anomaly.reason(unit), MAX_REASON);
             let since = self.head.open.as_ref().map_or(at, |open| open.since);
-            self.head.open = Some(Open { since, side: anomaly.side, reason, expected: Some(range), good: 0 });
+            self.head.open = Some(Open {
+                since,
+                side: anomaly.side,
+                reason,
+                expected: Some(<[f64; 2]>::from(range).map(f64::to_bits)),
+                good: 0,
+            });
             return Some(range);
         }
         let Some(open) = &mut self.head.open else { return Some(range) };
@@ -173,6 +179,7 @@ impl Watch {
         let breaching = u32::from(self.head.open.is_some());
         let because = self.head.open.as_ref().map(|open| open.reason.clone());
         let expected = self.head.open.as_ref().and_then(|open| open.expected);
+        let expected = expected.map(|ends| Range::from(ends.map(f64::from_bits)));
         (rule::Verdict { outcome, value, breaching, measured, expected }, because)
     }
 
