@@ -91,13 +91,7 @@ fn rules(catalogue: &Catalogue) -> Vec<&Rule> {
             !is_late && !follows(metric) && rule.condition.composite().is_none()
         })
     };
-    catalogue.rules.values().filter(is_prompt).filter(|rule| !is_burn_rate(catalogue, rule)).collect()
-}
-
-/// How fast an error budget is spent follows from other metrics, over hours: it says nothing of its own.
-fn is_burn_rate(catalogue: &Catalogue, rule: &Rule) -> bool {
-    let of = |slo: &String| rule.name.strip_prefix(slo.as_str()).is_some_and(|rest| rest.starts_with("-burn-"));
-    catalogue.slos.keys().any(of)
+    catalogue.rules.values().filter(is_prompt).collect()
 }
 
 /// When what is looked at begins to differ from what is usual, at the earliest.

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::catalogue::{Catalogue, Counts, LogQuery, Slo};
+use crate::catalogue::{Catalogue, LogQuery, Metric, Source};
 use crate::example_catalogue::catalogue;
 use crate::metric::{Sample, Series};
 
@@ -360,27 +360,16 @@ fn functions_and_log_groups_are_those_that_the_alerts_and_the_catalogue_name() {
 #[test]
 fn how_fast_a_budget_is_spent_is_no_cause() {
     let mut catalogue = catalogue();
-    let mut metric = catalogue.metrics["ErrorRate"].clone();
-    metric.name = "ApiBurnFast".to_owned();
     let mut rule = catalogue.rules["error-rate"].clone();
-    (rule.name, rule.metric) = ("api-burn-fast".to_owned(), metric.name.clone());
+    (rule.name, rule.metric) = ("api-burn-fast".to_owned(), "ApiBurnFast".to_owned());
     catalogue.rules.insert(rule.name.clone(), rule);
-    let reads = |catalogue: &Catalogue| {
-        let needs = needs(catalogue, &question(), at("2026-11-23T12:00:00Z"));
-        needs.iter().any(|need| need.metric.name == "ApiBurnFast")
+    let told = |catalogue: &mut Catalogue, expression: &str| {
+        let source = Source::Formula { expression: expression.to_owned() };
+        let metric = Metric { name: "ApiBurnFast".to_owned(), source, ..catalogue.metrics["ErrorRate"].clone() };
+        catalogue.metrics.insert(metric.name.clone(), metric);
+        let found = investigated(catalogue, &FAILING, None);
+        found.lines().iter().any(|(_, line)| line.contains("ApiBurnFast"))
     };
-    metric.source = catalogue.metrics["Revenue"].source.clone();
-    catalogue.metrics.insert(metric.name.clone(), metric);
-    assert!(reads(&catalogue), "without an objective it is a rule like any other");
-    let slo = Slo {
-        name: "api".to_owned(),
-        description: "Most requests succeed.".to_owned(),
-        objective: 99.9,
-        period_seconds: 2_592_000,
-        total: "RequestCount".to_owned(),
-        counted: "ErrorCount".to_owned(),
-        counts: Counts::Bad,
-    };
-    catalogue.slos.insert("api".to_owned(), slo);
-    assert!(!reads(&catalogue));
+    assert!(told(&mut catalogue, "2 * ErrorRate"), "a formula is a metric like any other");
+    assert!(!told(&mut catalogue, "ROLLING_SUM(ErrorRate, 120)"));
 }
