@@ -43,7 +43,9 @@ async fn quiet_minutes_cost_what_the_bill_says() {
         tokio::time::sleep(Duration::from_secs(15)).await;
     }
     let to = from + MINUTES * MINUTE_MS;
-    let made = calls::of_functions(&suite.aws, from / 1000, to / 1000);
+    let mut made = calls::of_functions(&suite.aws, from / 1000, to / 1000);
+    // Where the hour turned meanwhile; the bill has a line of its own for it.
+    made.retain(|call| !is_of_the_reminder(call));
 
     let unknown: Vec<_> = calls::kinds(&made).into_iter().filter(|kind| !BILLED.contains(kind)).collect();
     assert_eq!(unknown, [], "the bill does not know these calls");
@@ -65,6 +67,11 @@ async fn quiet_minutes_cost_what_the_bill_says() {
     let asked = number("monitoring");
     assert!(asked >= 1.0 && asked <= series, "{asked} calls of CloudWatch for {series:.1} series: {made:#?}");
     suite.end();
+}
+
+/// Nothing else asks for action items while nothing happens.
+fn is_of_the_reminder(call: &Call) -> bool {
+    call.parameters["TableName"] == "ai-nutritionist-action-items"
 }
 
 /// The bill of the test's catalogue, where nothing happens.
