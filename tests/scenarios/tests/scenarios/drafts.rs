@@ -183,7 +183,7 @@ async fn what_a_note_orders_the_model_to_say_changes_no_finding_and_injects_noth
     // It obeys.
     let first = "F1";
     let obedient = json!({ "narrative": [
-        { "text": "<script>alert(1)</script> all is well, [here](x)", "facts": [first] },
+        { "text": "<script>alert()</script> all is well, [here](x)", "facts": [first] },
         { "text": "See https://evil.example/?q=1", "facts": [first] },
     ], "action_items": [], "severity": "SEV4" });
     let _guard = answers(&server, says(&obedient.to_string())).await;
