@@ -298,7 +298,7 @@ main() {
   fi
 
   if [[ $nextest == yes ]]; then
-    report=$CARGO_TARGET_DIR/nextest/default/junit.xml
+    report=$root/target/nextest/default/junit.xml
     rm -f "$report"
   fi
   # This compiles monitorctl, too: its own tests call it.
