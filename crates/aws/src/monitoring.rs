@@ -318,9 +318,8 @@ pub(crate) fn namespace_of_suite(catalogue: &Catalogue, environment: &str) -> St
 
 /// Whether a composite rule names the rule of one of these alerts.
 fn rests_on(rule: &Rule, alerts: &BTreeSet<String>) -> bool {
-    let rule_of = |key: &str| key.split(['{', '/']).next().map(str::to_owned);
     let named = rule.condition.composite().into_iter().flat_map(Expression::names);
-    named.into_iter().any(|name| alerts.iter().any(|key| rule_of(key).as_deref() == Some(name)))
+    named.into_iter().any(|name| alerts.iter().any(|key| AlertKey::rule_of(key) == name))
 }
 
 /// Whether a verdict is a measured OK, the only thing that resolves.

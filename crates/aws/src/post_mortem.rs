@@ -198,6 +198,9 @@ impl<O: Outside> Writer<O> {
             || WriteError::Refused(format!("{id} has no end; resolve it with `monitorctl incidents resolve {id}`"));
         let document = write(&evidence, previous, now).ok_or_else(no_end)?;
         let draft = self.draft(&document, &entries, previous, now).await;
+        if draft.as_ref() == evidence.draft {
+            return Ok(document);
+        }
         write(&Evidence { draft: draft.as_ref(), ..evidence }, previous, now).ok_or_else(no_end)
     }
 

@@ -66,7 +66,12 @@ impl AlertKey {
 
     /// The name of the rule, which the key begins with.
     pub fn rule(&self) -> &str {
-        self.0.split(['{', '/']).next().unwrap_or_default()
+        Self::rule_of(&self.0)
+    }
+
+    /// The same of a key of which only the text is known.
+    pub fn rule_of(key: &str) -> &str {
+        key.split(['{', '/']).next().unwrap_or_default()
     }
 }
 

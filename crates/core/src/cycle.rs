@@ -15,7 +15,7 @@ use crate::catalogue::{Catalogue, Condition, Detection, Metric, Rule};
 use crate::metric::Dimensions;
 use crate::rule::{self, Verdict};
 
-pub use composites::{judge as judge_composite, with_named};
+pub use composites::{is_of_catalogue, judge as judge_composite, with_named};
 pub use pace::Pace;
 pub use reach::{COST_DAYS, COST_DAYS_BY_SERVICE};
 pub use windows::{Need, Windows, delay, evaluated_length, is_told, needs, newest_period};

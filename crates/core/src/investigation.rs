@@ -7,7 +7,7 @@ mod change;
 mod evidence;
 mod series;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{GroupKey, bounded};
@@ -20,6 +20,9 @@ pub use series::{investigate, needs};
 /// The most findings of an investigation, and the most bytes of the text of one.
 const MAX_FINDINGS: usize = 14;
 const MAX_TEXT: usize = 360;
+
+/// An incident that began longer ago is looked at from here on, so that no question reads days.
+const LONGEST: SignedDuration = SignedDuration::from_hours(6);
 
 /// The most bytes of all of it, as it is stored.
 const MAX_BYTES: usize = 8000;
@@ -36,6 +39,13 @@ pub struct Question {
     /// The Lambda functions that its alerts name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<String>,
+}
+
+impl Question {
+    /// When the incident began, or [`LONGEST`] ago.
+    fn looked_at_from(&self, now: Timestamp) -> Timestamp {
+        self.onset.clamp(now.saturating_sub(LONGEST).unwrap_or(Timestamp::MIN), now)
+    }
 }
 
 /// What was found out.

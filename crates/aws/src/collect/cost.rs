@@ -8,7 +8,7 @@ use aws_sdk_costexplorer::types::{DateInterval, Granularity, GroupDefinition, Gr
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
-use monitoring_core::catalogue::Source;
+use monitoring_core::catalogue::{COST_DELAY_SECONDS, Source};
 use monitoring_core::metric::{Dimensions, Sample, Series};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -22,7 +22,9 @@ use crate::store::{Store, StoreError};
 const GET_COST_AND_USAGE: &str = "ce:GetCostAndUsage";
 
 /// How long after its end a day is read: most of its costs have arrived then.
-const READY_AFTER: SignedDuration = SignedDuration::from_hours(6);
+fn ready_after() -> SignedDuration {
+    SignedDuration::from_secs(i64::from(COST_DELAY_SECONDS))
+}
 
 /// So many days more of every service cost no further request.
 const MORE_DAYS: i64 = 31;
@@ -78,7 +80,7 @@ async fn answers(
         return Vec::new();
     }
     // Every day before this one has ended long enough ago.
-    let ready = date(now - READY_AFTER);
+    let ready = date(now - ready_after());
     let from = requests.iter().map(|(_, request)| first_day(request)).min().unwrap_or(ready);
     let to = requests.iter().map(|(_, request)| date(request.end)).max().unwrap_or(ready).min(ready);
     let costs = match costs(client, store, pace, deadline, Costs::of(from, to), by_service, now).await {
@@ -132,7 +134,7 @@ async fn costs(
 
 /// Keeps the costs until the next day's are ready.
 async fn keep(store: &Store, name: &str, costs: &Costs, now: Timestamp) -> Result<(), StoreError> {
-    let expires_at = start_of(date(now - READY_AFTER).saturating_add(1.day())) + READY_AFTER;
+    let expires_at = start_of(date(now - ready_after()).saturating_add(1.day())) + ready_after();
     let json = serde_json::to_string(costs).unwrap_or_default();
     store.cache(name, &json, expires_at).await
 }

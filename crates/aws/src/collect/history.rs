@@ -13,7 +13,7 @@ use super::failure::retrying;
 /// Functions that are asked about at the same time.
 const PARALLEL_FUNCTIONS: usize = 4;
 
-/// The most pages of versions or aliases of a function, 50 each: the newest versions come last.
+/// The most pages of versions of a function, 50 each: the newest come last.
 const MAX_PAGES: usize = 20;
 
 /// The most pages of recorded calls, 50 each, newest first. An account whose tools write all day has more, and says so.

@@ -9,7 +9,7 @@ use monitoring_core::alert::{
     Alert, AlertChange, AlertKey, AlertState, ChangeOf, ChangeState, GroupKey, Origin, change_for,
 };
 use monitoring_core::catalogue::{Rule, environment_suffix};
-use monitoring_core::cycle::Evaluated;
+use monitoring_core::cycle::{Evaluated, is_of_catalogue};
 use monitoring_core::incident::Incident;
 use monitoring_core::metric::Dimensions;
 use monitoring_core::rule::is_active;
@@ -109,12 +109,7 @@ impl<O: Outside> Monitor<O> {
         let evaluated_now: BTreeSet<&AlertKey> = evaluated.iter().map(|evaluated| &evaluated.key).collect();
         let before = known.values().filter(|alert| !evaluated_now.contains(&alert.key)).filter_map(|alert| {
             let rule = self.catalogue.rules.get(&alert.rule).filter(|rule| self.evaluates(rule))?;
-            // Of a series that the catalogue does not name any more nothing will ever be measured.
-            let metric = self.catalogue.metrics.get(&rule.metric)?;
-            let is_named = metric.dimensions.is_empty()
-                || rule.condition.composite().is_some()
-                || metric.dimensions.contains(&alert.dimensions);
-            if !is_named {
+            if !is_of_catalogue(&self.catalogue, alert) {
                 return None;
             }
             // An episode that ended was measured OK, and this is when.

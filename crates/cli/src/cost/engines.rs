@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use monitoring_core::catalogue::{COST_DELAY_SECONDS, Catalogue, Condition, Engine, Rule, Source};
+use monitoring_core::catalogue::{Catalogue, Condition, Engine, Rule, Source};
+use monitoring_core::cycle;
 use monitoring_core::formula::Formula;
 use monitoring_core::message::format_seconds;
 use serde::Serialize;
@@ -74,10 +75,8 @@ pub(super) fn compare(catalogue: &Catalogue, prices: &Prices) -> anyhow::Result<
 /// M periods, until their data is complete, and until the engine looks.
 fn delay(catalogue: &Catalogue, rule: &Rule, pace_seconds: u32) -> u32 {
     let Some(metric) = catalogue.metrics.get(&rule.metric) else { return 0 };
-    let is_cost = reading::metrics(catalogue, rule).iter().any(|metric| matches!(metric.source, Source::Cost { .. }));
-    let ingestion = if is_cost { COST_DELAY_SECONDS } else { catalogue.ingestion_delay_seconds };
     let periods = metric.period_seconds.saturating_mul(rule.evaluation.datapoints);
-    periods.saturating_add(ingestion).saturating_add(pace_seconds)
+    periods.saturating_add(cycle::delay(catalogue, metric)).saturating_add(pace_seconds)
 }
 
 /// How many metrics its alarms have together, each counted in each of them; or why it cannot be one.

@@ -32,10 +32,15 @@ pub(super) fn firing(
     fires.into_values().filter(|(_, fires)| *fires).map(|(rule, _)| rule.to_owned()).collect()
 }
 
-/// Whether something of the alert's series can still be measured: what the catalogue does not name any more fires for ever.
-fn is_of_catalogue(catalogue: &Catalogue, alert: &Alert) -> bool {
-    let metric = catalogue.rules.get(&alert.rule).and_then(|rule| catalogue.metrics.get(&rule.metric));
-    metric.is_some_and(|metric| metric.dimensions.is_empty() || metric.dimensions.contains(&alert.dimensions))
+/// Whether something of the alert's series can still be measured: what the catalogue does not name any more fires for ever. A composite
+/// rule has no series.
+pub fn is_of_catalogue(catalogue: &Catalogue, alert: &Alert) -> bool {
+    let Some(rule) = catalogue.rules.get(&alert.rule) else { return false };
+    catalogue.metrics.get(&rule.metric).is_some_and(|metric| {
+        metric.dimensions.is_empty()
+            || rule.condition.composite().is_some()
+            || metric.dimensions.contains(&alert.dimensions)
+    })
 }
 
 /// What a composite rule comes to while these rules fire; `None` for another rule.

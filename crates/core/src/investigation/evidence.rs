@@ -16,9 +16,6 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(3);
 /// How long before it the logs are searched: what is scanned costs money, and the time range is what bounds it.
 const LOGS_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 
-/// An incident that began longer ago is looked at from here on.
-const LONGEST: SignedDuration = SignedDuration::from_hours(6);
-
 /// The most functions that are asked for, and the most log groups that are searched: a quota of Logs Insights.
 const MAX_FUNCTIONS: usize = 10;
 const MAX_LOG_GROUPS: usize = 50;
@@ -117,7 +114,7 @@ impl Pattern {
 /// What to ask for about an incident: the functions that its alerts and the catalogue name, those of the alert first, and the log
 /// groups of its runbook's queries.
 pub fn wanted(catalogue: &Catalogue, question: &Question, now: Timestamp) -> Wanted {
-    let onset = question.onset.clamp(now.saturating_sub(LONGEST).unwrap_or(Timestamp::MIN), now);
+    let onset = question.looked_at_from(now);
     let before = |length| onset.saturating_sub(length).unwrap_or(Timestamp::MIN);
     let log_groups = log_groups(catalogue, question);
     let mut functions = Vec::new();

@@ -19,9 +19,6 @@ const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 /// How long before that everything is taken to be as usual.
 const NORMAL: SignedDuration = SignedDuration::from_hours(6);
 
-/// An incident that began longer ago is looked at from here on, so that no question reads days.
-const LONGEST: SignedDuration = SignedDuration::from_hours(6);
-
 /// Metrics with longer periods have nothing new to say when an incident begins: costs, daily figures. In seconds.
 const LONGEST_PERIOD: u32 = 3600;
 
@@ -96,8 +93,7 @@ fn rules(catalogue: &Catalogue) -> Vec<&Rule> {
 
 /// When what is looked at begins to differ from what is usual, at the earliest.
 fn begins(question: &Question, now: Timestamp) -> Timestamp {
-    let onset = question.onset.clamp(now.saturating_sub(LONGEST).unwrap_or(Timestamp::MIN), now);
-    onset.saturating_sub(BEFORE).unwrap_or(Timestamp::MIN)
+    question.looked_at_from(now).saturating_sub(BEFORE).unwrap_or(Timestamp::MIN)
 }
 
 fn length(catalogue: &Catalogue, rule: &Rule, question: &Question, now: Timestamp) -> usize {
